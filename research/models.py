@@ -1,0 +1,252 @@
+"""The models, from Keras layers and `keras.ops` alone.
+
+Every model maps token ids, int32[examples, sequence_length] with 0 for padding, to logits,
+float32[examples, classes]. Everything random in it, initial weights and dropout, comes from the
+seed and is the same on every backend.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from research.names import choose
+
+
+class TutorialCNN(keras.Model):
+    """The network of the Keras tutorial "Using pre-trained word embeddings".
+
+    https://keras.io/examples/nlp/pretrained_word_embeddings/ (François Chollet, 2020). With 20,000
+    words, 100 dimensions and 20 classes it has 2,247,516 parameters, 2,000,200 of them frozen.
+    """
+
+    # Three windows of five with two poolings by five between them need ((5 * 5) + 4) * 5 + 4.
+    minimum_sequence_length = 149
+
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        sequence_length: int,
+        classes: int,
+        *,
+        trainable_embeddings: bool = False,
+        dropout: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        # The tutorial counts padding and [UNK] twice, so its last two rows are never looked up.
+        embeddings = np.pad(embeddings, ((0, 2), (0, 0)))
+        token_ids = keras.Input((sequence_length,), dtype="int32", name="token_ids")
+        x = _embedding(embeddings, trainable_embeddings)(token_ids)
+        for block in (1, 2, 3):
+            convolution = layers.Conv1D(
+                128,
+                5,
+                activation="relu",
+                kernel_initializer=GlorotUniform(seed, block),
+                name=f"convolution_{block}",
+            )
+            x = convolution(x)
+            x = layers.MaxPooling1D(5)(x) if block < 3 else layers.GlobalMaxPooling1D()(x)
+        x = layers.Dense(
+            128, activation="relu", kernel_initializer=GlorotUniform(seed, 4), name="hidden"
+        )(x)
+        x = Dropout(dropout, seed, name="dropout")(x)
+        super().__init__(token_ids, _logits(classes, seed)(x), name="tutorial")
+
+
+class KimCNN(keras.Model):
+    """Convolutions of several widths side by side, each pooled by its maximum over time.
+
+    Kim 2014, "Convolutional Neural Networks for Sentence Classification",
+    https://aclanthology.org/D14-1181: widths 3, 4 and 5 with 100 filters each. Padding is masked, so
+    the logits of a text don't depend on how far it is padded.
+    """
+
+    minimum_sequence_length = 5
+
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        sequence_length: int,
+        classes: int,
+        *,
+        trainable_embeddings: bool = False,
+        dropout: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        token_ids = keras.Input((sequence_length,), dtype="int32", name="token_ids")
+        x = _embedding(embeddings, trainable_embeddings)(token_ids)
+        is_word = ops.expand_dims(ops.cast(ops.not_equal(token_ids, 0), x.dtype), -1)
+        x = ops.multiply(x, is_word)  # the row of padding may be trained, and must stay zero
+        maxima = []
+        for width in (3, 4, 5):
+            convolution = layers.Conv1D(
+                100,
+                width,
+                activation="relu",
+                kernel_initializer=GlorotUniform(seed, width),
+                name=f"convolution_{width}",
+            )
+            # A window counts if it begins with a word. After ReLU, zero is as good as absent.
+            begins_with_word = is_word[:, : sequence_length - width + 1]
+            maxima.append(ops.max(ops.multiply(convolution(x), begins_with_word), axis=1))
+        x = Dropout(dropout, seed, name="dropout")(ops.concatenate(maxima, axis=-1))
+        super().__init__(token_ids, _logits(classes, seed)(x), name="kim")
+
+
+MODELS = {"tutorial": TutorialCNN, "kim": KimCNN}
+
+
+def check(name: str, sequence_length: int) -> None:
+    """Checks that there is a model `name` and that it can take texts of this length.
+
+    Raises:
+      ValueError: there is none, or the length is too short for its convolutions and poolings.
+    """
+    minimum = MODELS[choose("the model", name, MODELS)].minimum_sequence_length
+    if sequence_length < minimum:
+        raise ValueError(
+            f"expected a sequence length of {minimum} or more, below which a convolution of the "
+            f"model {name!r} has no whole window left, received {sequence_length}; "
+            f"use --sequence-length {minimum} or another --model"
+        )
+
+
+def build(
+    name: str, embeddings: np.ndarray, sequence_length: int, classes: int, **options: Any
+) -> keras.Model:
+    """Returns the model `name` with its initial weights.
+
+    Args:
+      name: a key of `MODELS`.
+      embeddings: float32[vocabulary_size, embedding_dim], a row for each token id.
+      sequence_length: tokens of a text.
+      classes: how many.
+      options: `trainable_embeddings`, `dropout` (the rate) and `seed`.
+
+    Raises:
+      ValueError: as `check`.
+    """
+    check(name, sequence_length)
+    return MODELS[name](embeddings, sequence_length, classes, **options)
+
+
+def _embedding(embeddings: np.ndarray, trainable: bool) -> layers.Embedding:
+    rows, dimensions = embeddings.shape
+    return layers.Embedding(
+        rows,
+        dimensions,
+        embeddings_initializer=lambda shape, dtype: ops.convert_to_tensor(embeddings, dtype),
+        trainable=trainable,
+        name="embedding",
+    )
+
+
+def _logits(classes: int, seed: int) -> layers.Dense:
+    # In float32 under mixed precision too: a softmax over bfloat16 logits loses the small classes.
+    return layers.Dense(
+        classes, kernel_initializer=GlorotUniform(seed, 0), dtype="float32", name="logits"
+    )
+
+
+@keras.saving.register_keras_serializable("research")
+class GlorotUniform(keras.initializers.Initializer):
+    """Glorot and Bengio's uniform distribution, drawn by NumPy.
+
+    Keras draws it with the running backend's generator, so one seed gives each backend other
+    weights. Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html.
+
+    Args:
+      seed: the seed of the run.
+      stream: tells the layers of a model apart.
+    """
+
+    def __init__(self, seed: int, stream: int) -> None:
+        self.seed, self.stream = seed, stream
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
+        """Returns dtype[*shape]; the last two axes are inputs and outputs, as in Keras' kernels."""
+        receptive_field = int(np.prod(shape[:-2]))
+        limit = np.sqrt(6 / (receptive_field * (shape[-2] + shape[-1])))
+        generator = np.random.default_rng((self.seed, self.stream))
+        return ops.convert_to_tensor(generator.uniform(-limit, limit, size=shape), dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {"seed": self.seed, "stream": self.stream}
+
+
+@keras.saving.register_keras_serializable("research")
+class Dropout(layers.Layer):
+    """Dropout whose masks are the same on every backend.
+
+    Whether a unit is kept depends on the seed, the number of the training step and the unit's
+    position alone, through an integer hash, and no backend's own generator has a part in it.
+    Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
+
+    Args:
+      rate: the share of units set to zero, in [0, 1); the others are scaled by 1 / (1 - rate).
+      seed: int in [0, 2**31).
+    """
+
+    def __init__(self, rate: float, seed: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.rate, self.seed = rate, seed
+        # Its state is the seed and a counter; Keras saves it, and counts it as no parameter.
+        self.steps = keras.random.SeedGenerator(seed, name=self.name)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns the inputs, float[examples, ...], with some units dropped while training."""
+        if not training or self.rate == 0:
+            return inputs
+        seed_and_step = ops.cast(self.steps.next(), "int32")
+        kept = keep_mask(ops.shape(inputs), self.rate, seed_and_step)
+        return ops.where(kept, ops.divide(inputs, 1 - self.rate), ops.zeros_like(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+def keep_mask(shape: Sequence[Any], rate: float, seed_and_step: Any) -> Any:
+    """Returns bool[*shape]: False, with probability `rate`, where dropout sets a unit to zero.
+
+    Args:
+      shape: of the units.
+      rate: in [0, 1).
+      seed_and_step: int32[2], the seed and the number of the training step.
+    """
+    units = 1
+    for size in shape:
+        units = units * size
+    key = _mix(ops.bitwise_xor(_mix(seed_and_step[0]), seed_and_step[1]))
+    # Positions are mixed before the key comes in, so that no two steps use shifts of one sequence.
+    bits = _mix(ops.bitwise_xor(_mix(ops.arange(units, dtype="int32")), key))
+    uniform = _shift_right(bits, 8)  # int32 in [0, 2**24)
+    return ops.reshape(ops.greater_equal(uniform, round(rate * 2**24)), shape)
+
+
+def _mix(x: Any) -> Any:
+    """Returns int32[...] whose bits each depend on all bits of `x`, one to one.
+
+    Chris Wellons' hash `lowbias32`, https://github.com/skeeto/hash-prospector, after the addition of
+    the golden ratio, since the hash itself maps 0 to 0. int32 products wrap on every backend.
+    """
+    x = ops.add(x, ops.convert_to_tensor(_int32(0x9E3779B9), "int32"))
+    x = ops.bitwise_xor(x, _shift_right(x, 16))
+    x = ops.multiply(x, ops.convert_to_tensor(_int32(0x7FEB352D), "int32"))
+    x = ops.bitwise_xor(x, _shift_right(x, 15))
+    x = ops.multiply(x, ops.convert_to_tensor(_int32(0x846CA68B), "int32"))
+    return ops.bitwise_xor(x, _shift_right(x, 16))
+
+
+def _int32(word: int) -> int:
+    return word - 2**32 if word >= 2**31 else word
+
+
+def _shift_right(x: Any, bits: int) -> Any:
+    # int32, since PyTorch computes little on uint32; the mask removes the copies of the sign bit.
+    shifted = ops.right_shift(x, ops.convert_to_tensor(bits, "int32"))
+    return ops.bitwise_and(shifted, ops.convert_to_tensor(2 ** (32 - bits) - 1, "int32"))

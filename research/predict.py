@@ -1,0 +1,74 @@
+"""Labels texts with a trained run: `python -m research.predict RUN "some text"`."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+import research
+from research import cli
+
+_TEXTS_AT_A_TIME = 1_000
+
+
+def main(
+    run: Path,
+    /,
+    *texts: str,
+    top: int = 1,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    checkpoint: Literal["best", "last"] = "best",
+) -> None:
+    """Prints a line for each text: label, probability, text, separated by tabs.
+
+    Args:
+      run: the run folder that `python -m research.train` printed.
+      texts: the texts; without any, each line of the standard input is one.
+      top: how many labels, the most probable first, each with its probability.
+      as_json: print a JSON object for each text instead.
+      checkpoint: the weights of the epoch with the best validation accuracy, or of the last one.
+    """
+    if not texts and sys.stdin.isatty():
+        raise ValueError(
+            "expected texts, received none; give them as arguments, or as lines on standard input"
+        )
+    classifier = research.load(run, checkpoint)
+    if not 1 <= top <= len(classifier.classes):
+        raise ValueError(
+            f"expected --top from 1 to {len(classifier.classes)}, the number of classes, "
+            f"received {top}; change it"
+        )
+    source = iter(texts) if texts else _lines()
+    while batch := list(islice(source, _TEXTS_AT_A_TIME)):
+        for text, row in zip(batch, classifier.predict(batch), strict=True):
+            print(_line(text, row, classifier.classes, top, as_json), flush=True)
+
+
+def _lines() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"expected UTF-8 on standard input, received {error.object[error.start]:#04x} at "
+                f"byte {error.start} of line {number}; convert the text, as with iconv"
+            ) from None
+
+
+def _line(text: str, row: np.ndarray, classes: Sequence[str], top: int, as_json: bool) -> str:
+    best = np.argsort(-row, kind="stable")[:top]
+    if as_json:
+        labels = [{"label": classes[i], "probability": round(float(row[i]), 6)} for i in best]
+        return json.dumps({"text": text, "predictions": labels}, ensure_ascii=False)
+    columns = [column for i in best for column in (classes[i], f"{row[i]:.4f}")]
+    # White space in a text would break the columns or the lines; --json keeps it.
+    return "\t".join([*columns, " ".join(text.split())])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,85 @@
+"""What a person sees of a run in progress."""
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+HEADER = (
+    "epoch      loss  accuracy  validation: loss  accuracy   step time  time\n"
+    "---------------------------------------------------------------------------"
+)
+
+
+class Display:
+    """A line per epoch, and in a terminal a bar below them that moves every few steps.
+
+    Args:
+      epochs: of the whole run.
+      steps: of an epoch.
+    """
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        self._epochs, self._steps = epochs, steps
+        console = Console(file=sys.stdout, highlight=False)
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            TextColumn("step {task.fields[step]}/{task.fields[steps]} {task.fields[running]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "", total=epochs * steps, epoch=0, epochs=epochs, step=0, steps=steps, running=""
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        self._print(HEADER)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def step(self, epoch: int, step: int, running: dict[str, float], step_time_ms: float) -> None:
+        """Moves the bar.
+
+        Args:
+          epoch: the one that runs, from 0.
+          step: the steps done in it.
+          running: its `loss` and `accuracy` so far.
+          step_time_ms: mean of the epoch so far.
+        """
+        self._progress.update(
+            self._task,
+            completed=epoch * self._steps + step,
+            epoch=epoch + 1,
+            step=step,
+            running=f"loss {running['loss']:.4f} accuracy {running['accuracy']:.4f} "
+            f"{step_time_ms:.0f} ms/step",
+        )
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Prints the line of a finished epoch, as in `history.jsonl`."""
+        self._print(
+            f"{record['epoch']:>3}/{self._epochs:<3} {record['loss']:>8.4f}  "
+            f"{record['accuracy']:>8.4f}  {record['validation_loss']:>16.4f}  "
+            f"{record['validation_accuracy']:>8.4f}  {record['step_time_ms']:>7.1f} ms  "
+            f"{record['seconds']:>4.1f} s"
+        )
+
+    def _print(self, line: str) -> None:
+        if self._progress.disable:
+            print(line, flush=True)
+        else:
+            self._progress.console.print(line)
