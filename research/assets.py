@@ -143,7 +143,9 @@ def fetch_url(url: str, sha256: str | None, filename: str) -> Path:
     """Returns `cache_dir()/downloads/<filename>`, downloaded from `url` if it is not there.
 
     Args:
+      url: where it is published.
       sha256: what the file must have; None where the caller checks the content instead.
+      filename: what it is called in the cache.
 
     Raises:
       OSError: the file could not be fetched or written.
@@ -168,6 +170,7 @@ def read_tar(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
     all the same: an archive that has them is not what it says it is.
 
     Args:
+      archive: the `.tar.gz` file.
       max_bytes: the most that the archive may unpack to, its headers included.
 
     Raises:

@@ -35,9 +35,9 @@ class Config:
     """Tokens kept of each text, from its beginning."""
 
     vectors: str = "glove.6B.50d"
-    """Word vectors: a name such as glove.6B.50d, or the path of a GloVe, word2vec or fastText file."""
+    """Word vectors: a name, as glove.6B.50d, or the path of a GloVe, word2vec or fastText file."""
     missing_vectors: Literal["zeros", "random"] = "zeros"
-    """Rows of words that have no vector: zeros, or normal with the found vectors' mean and variance."""
+    """Rows of words without a vector: zeros, or normal with the mean and variance of the others."""
     trainable_embeddings: bool = False
     """Fine-tune the word vectors instead of freezing them."""
 

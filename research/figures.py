@@ -61,5 +61,7 @@ def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str], stem: Pa
 
 
 def _save(figure: Figure, stem: Path) -> None:
-    figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None})
-    figure.savefig(stem.with_name(stem.name + ".png"), dpi=150)
+    # Cropping afterwards, since long class names move the labels of the axes out of the picture.
+    whole = {"bbox_inches": "tight"}
+    figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None}, **whole)
+    figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, **whole)

@@ -22,7 +22,8 @@ class Trainer:
     """Trains a model by cross-entropy, one epoch at a time.
 
     Args:
-      model: maps token ids, int32[examples, sequence_length], to logits, float32[examples, classes].
+      model: maps token ids, int32[examples, sequence_length], to logits,
+        float32[examples, classes].
       optimizer: a key of `OPTIMIZERS`; Keras' defaults but for the learning rate.
       learning_rate: above 0.
     """
@@ -30,7 +31,8 @@ class Trainer:
     def __init__(self, model: keras.Model, optimizer: str, learning_rate: float) -> None:
         self.model = model
         model.compile(
-            optimizer=OPTIMIZERS[optimizer](learning_rate=learning_rate),
+            # By default a process numbers its optimizers, and the state's names would differ.
+            optimizer=OPTIMIZERS[optimizer](learning_rate=learning_rate, name=optimizer),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
             jit_compile=False,  # `_compiled_step` compiles
@@ -173,12 +175,15 @@ def _compiled_step(model: keras.Model) -> Callable[[Any, Any, Any], tuple[dict[s
 
             # A single step, and no scan over several: inside a loop XLA compiles convolutions
             # for a CPU in another way, and a step took 4.4 s where alone it takes 0.1 s.
-            return jax.jit(lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0)
+            step: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]] = jax.jit(
+                lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0
+            )
+            return step
         case "tensorflow":
             import tensorflow as tf
 
-            step = tf.function(lambda x, y: model.train_step((x, y)), autograph=False)
-            return lambda state, x, y: (step(x, y), state)
+            graph = tf.function(lambda x, y: model.train_step((x, y)), autograph=False)
+            return lambda state, x, y: (graph(x, y), state)
         case _:
             return lambda state, x, y: (model.train_step((x, y)), state)
 

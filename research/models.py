@@ -60,8 +60,8 @@ class KimCNN(keras.Model):
     """Convolutions of several widths side by side, each pooled by its maximum over time.
 
     Kim 2014, "Convolutional Neural Networks for Sentence Classification",
-    https://aclanthology.org/D14-1181: widths 3, 4 and 5 with 100 filters each. Padding is masked, so
-    the logits of a text don't depend on how far it is padded.
+    https://aclanthology.org/D14-1181: widths 3, 4 and 5 with 100 filters each. Padding is masked,
+    so the logits of a text don't depend on how far it is padded.
     """
 
     minimum_sequence_length = 5
@@ -96,7 +96,7 @@ class KimCNN(keras.Model):
         super().__init__(token_ids, _logits(classes, seed)(x), name="kim")
 
 
-MODELS = {"tutorial": TutorialCNN, "kim": KimCNN}
+MODELS: dict[str, Any] = {"tutorial": TutorialCNN, "kim": KimCNN}
 
 
 def check(name: str, sequence_length: int) -> None:
@@ -130,7 +130,8 @@ def build(
       ValueError: as `check`.
     """
     check(name, sequence_length)
-    return MODELS[name](embeddings, sequence_length, classes, **options)
+    model: keras.Model = MODELS[name](embeddings, sequence_length, classes, **options)
+    return model
 
 
 def _embedding(embeddings: np.ndarray, trainable: bool) -> layers.Embedding:
@@ -231,8 +232,8 @@ def keep_mask(shape: Sequence[Any], rate: float, seed_and_step: Any) -> Any:
 def _mix(x: Any) -> Any:
     """Returns int32[...] whose bits each depend on all bits of `x`, one to one.
 
-    Chris Wellons' hash `lowbias32`, https://github.com/skeeto/hash-prospector, after the addition of
-    the golden ratio, since the hash itself maps 0 to 0. int32 products wrap on every backend.
+    Chris Wellons' hash `lowbias32`, https://github.com/skeeto/hash-prospector, after adding the
+    golden ratio, since the hash itself maps 0 to 0. int32 products wrap on every backend.
     """
     x = ops.add(x, ops.convert_to_tensor(_int32(0x9E3779B9), "int32"))
     x = ops.bitwise_xor(x, _shift_right(x, 16))

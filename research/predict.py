@@ -18,8 +18,8 @@ _TEXTS_AT_A_TIME = 1_000
 
 def main(
     run: Path,
+    texts: tuple[str, ...] = (),
     /,
-    *texts: str,
     top: int = 1,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     checkpoint: Literal["best", "last"] = "best",

@@ -212,7 +212,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
@@ -222,7 +222,9 @@ def _save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> str:
     path = folder / f"{digest}.npz"
     write(path, content)
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise OSError(f"expected {path} to read as it was written, received other bytes; check the disk")
+        raise OSError(
+            f"expected {path} to read as it was written, received other bytes; check the disk"
+        )
     return path.name
 
 
@@ -260,6 +262,7 @@ def log_environment(run: Path, backend: str, device: str, epoch: int, step: int)
       step: steps done in the next one.
     """
     path = run / "environment.json"
+    module = Path(sys.argv[0]).stem
     versions = {}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -267,7 +270,7 @@ def log_environment(run: Path, backend: str, device: str, epoch: int, step: int)
     process = {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "from": {"epoch": epoch, "step": step},
-        "command": shlex.join(["python", "-m", f"research.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"research.{module}", *sys.argv[1:]]),
         "commit": commit(),
         "backend": backend,
         "device": device,

@@ -53,7 +53,7 @@ class Position:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818  (no error: somebody asked for it)
     """Training was asked to stop, and has saved where it stands."""
 
 
@@ -186,9 +186,10 @@ def train(
             # The order follows from the seed and the epoch, so no generator has a state to save.
             order = np.random.default_rng((config.seed, position.epoch)).permutation(len(token_ids))
             started = time.perf_counter() - position.seconds
-            for position.step, running in trainer.epoch(
+            for step, running in trainer.epoch(
                 token_ids, fitted.labels, order, config.batch_size, position.step
             ):
+                position.step = step
                 position.seconds = time.perf_counter() - started
                 _check_finite(running["loss"], run, config, position)
                 step_time_ms = 1000 * position.seconds / position.step
@@ -235,7 +236,7 @@ def _parse(arguments: list[str], default: Config) -> Options:
     )
 
 
-def _check_same(saved: Config, given: Config, run: Path) -> None:
+def _check_same(saved: Config, given: Config, run: Path | None) -> None:
     # More epochs only make a run longer; anything else would make it another run.
     given = replace(given, epochs=saved.epochs)
     for option in fields(Config):

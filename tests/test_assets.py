@@ -97,6 +97,14 @@ def test_digests_that_make_no_sense_count_as_damage(digests: str) -> None:
     assert (assets.cached("letters", KEY, write_letters) / "a.txt").read_text() == "aaa"
 
 
+def test_an_entry_in_another_place_is_not_taken_for_it() -> None:
+    other = assets.cached("letters", {"name": "others"}, write_letters)
+    entry = assets.cached("letters", KEY, write_letters)
+    shutil.copy(other / "digests.json", entry)
+    assets.cached("letters", KEY, write_letters)
+    assert json.loads(json.loads((entry / "digests.json").read_text())["key"]) == KEY
+
+
 def test_a_build_that_fails_leaves_nothing_and_harms_nothing(cache: Path) -> None:
     entry = assets.cached("letters", KEY, write_letters)
 

@@ -220,11 +220,13 @@ def test_csv_values_are_not_guessed(tmp_path: Path) -> None:
     assert sorted(documents(corpus)) == sorted(rows)
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "a.csv", ROWS)
-    digest = corpora.load("csv", path).digest
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert corpora.load("csv", path).digest == digest
+@pytest.mark.parametrize("name", ["folder", "csv", "jsonl"])
+def test_a_byte_order_mark_is_no_text(name: str, tmp_path: Path) -> None:
+    path = WRITERS[name](tmp_path / "corpus", ROWS)
+    digest = corpora.load(name, path).digest
+    file = path / "ham" / "0000.txt" if name == "folder" else path
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert corpora.load(name, path).digest == digest
 
 
 def test_hidden_files_are_no_documents(tmp_path: Path) -> None:
@@ -274,6 +276,18 @@ def test_the_digest_sees_every_document(changed: int, tmp_path: Path) -> None:
     digest = corpora.load("csv", write_csv(tmp_path / "a.csv", ROWS)).digest
     rows = [(text + "!" * (number == changed), label) for number, (text, label) in enumerate(ROWS)]
     assert corpora.load("csv", write_csv(tmp_path / "b.csv", rows)).digest != digest
+
+
+def test_the_digest_sees_the_labels(tmp_path: Path) -> None:
+    rows = [(*row, SPLITS[number % 3]) for number, row in enumerate(ROWS)]
+    swapped = [(text, "spam" if label == "ham" else "ham", split) for text, label, split in rows]
+    digests = {
+        corpora.load(
+            "csv", write_csv(tmp_path / "a.csv", each, "text,label,split"), split_column="split"
+        ).digest
+        for each in (rows, swapped)
+    }
+    assert len(digests) == 2
 
 
 # --- bad input ----------------------------------------------------------------------------------

@@ -1,0 +1,48 @@
+"""Every task, each in an environment of its own: `pip install nox && nox -s tests`."""
+
+import os
+import time
+
+import nox
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+def install(session: nox.Session, extras: str = "") -> None:
+    """Installs this project with the versions that everything was measured with."""
+    session.install("-c", "constraints.txt", "-e", f".[{extras}]" if extras else ".")
+
+
+@nox.session
+def train(session: nox.Session) -> None:
+    """Trains and evaluates: `nox -s train -- [EXPERIMENT] [--option value]`."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    install(session, backend if backend in ("jax", "torch") else "")
+    arguments = list(session.posargs)
+    if "--run-dir" not in arguments:
+        arguments += ["--run-dir", f"runs/nox/{backend}-{time.strftime('%Y%m%d-%H%M%S')}"]
+    run = arguments[arguments.index("--run-dir") + 1]
+    session.run("python", "-m", "research.train", *arguments)
+    session.run("python", "-m", "research.evaluate", run)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Runs all tests on TensorFlow, and those that run Keras on JAX and PyTorch too."""
+    install(session, "all")
+    for backend in BACKENDS:
+        selected = [] if backend == BACKENDS[0] else ["-m", "backend"]
+        session.run("pytest", *selected, *session.posargs, env={"KERAS_BACKEND": backend})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Checks style, types, and which module may import what."""
+    install(session, "dev")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("pytest", "-q", "tests/test_imports.py")

@@ -1,0 +1,178 @@
+"""A run from its options to its folder, and what happens when it is left and taken up again."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import TOPICS
+
+import research
+from research import runs, train
+from research.config import Config
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory):
+    """A run that nobody interrupted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        return train.train("tiny", Config(**tiny), tmp_path_factory.mktemp("runs") / "whole")
+
+
+def final_state(run):
+    return runs.load_arrays(run, "last")
+
+
+def assert_same_state(run, other):
+    state, expected = final_state(run), final_state(other)
+    assert state.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(state[name], value, err_msg=name)
+
+
+def without_times(history):
+    return [{k: v for k, v in record.items() if k not in ("seconds", "step_time_ms")} for record in history]
+
+
+def test_a_run_folder_holds_what_the_design_says(whole):
+    names = {path.name for path in whole.iterdir()}
+    assert names == {
+        "config.json",
+        "data.json",
+        "environment.json",
+        "vocabulary.txt",
+        "history.jsonl",
+        "checkpoint",
+        "learning_curves.svg",
+        "learning_curves.png",
+    }
+    history = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in history] == [1, 2]
+    assert len(list((whole / "checkpoint").iterdir())) == 3
+    environment = runs.read_json(whole / "environment.json")[0]
+    assert environment["versions"]["keras"] and environment["backend"] in environment["versions"]
+
+
+def test_a_trained_run_knows_its_topics(whole, tiny, tmp_path):
+    run = train.train("tiny", Config(**tiny | {"epochs": 30}), tmp_path / "run")
+    classifier = research.load(run)
+    probabilities = classifier.predict(list(TOPICS.values()) * 2)
+    assert probabilities.shape == (6, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    labels = [classifier.classes[i] for i in probabilities.argmax(axis=1)]
+    assert labels == list(TOPICS) * 2
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(whole, tiny, tmp_path):
+    again = train.train("tiny", Config(**tiny), tmp_path / "again")
+    assert_same_state(again, whole)
+    other = train.train("tiny", Config(**tiny, seed=1), tmp_path / "other")
+    with pytest.raises(AssertionError):
+        assert_same_state(other, whole)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(
+    whole, tiny, tmp_path, monkeypatch, after
+):
+    from research import loop
+
+    monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)  # an epoch has five steps
+    asked = iter(range(1, 100))
+    with pytest.raises(train.Interrupted, match="--resume"):
+        train.train(
+            "tiny", Config(**tiny), tmp_path / "run", stop=lambda: next(asked) >= after
+        )
+    position = runs.load_position(tmp_path / "run")
+    assert (position["epoch"], position["step"]) == {1: (0, 2), 2: (0, 4), 3: (1, 0)}[after]
+
+    run = train.train("tiny", Config(**tiny), tmp_path / "run", resume=True)
+    assert_same_state(run, whole)
+    histories = [runs.load_position(folder)["history"] for folder in (run, whole)]
+    assert without_times(histories[0]) == without_times(histories[1])
+    assert [process["from"] for process in runs.read_json(run / "environment.json")] == [
+        {"epoch": 0, "step": 0},
+        {"epoch": position["epoch"], "step": position["step"]},
+    ]
+
+
+def test_more_epochs_go_on_where_the_run_ended(whole, tiny, tmp_path):
+    config = Config(**tiny)
+    run = train.train("tiny", replace(config, epochs=1), tmp_path / "run")
+    train.train("tiny", config, run, resume=True)
+    assert_same_state(run, whole)
+
+
+def test_a_run_that_never_reached_a_checkpoint_starts_over(whole, tiny, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    runs.write_json(run / "config.json", Config(**tiny).to_json())
+    train.train("tiny", Config(**tiny), run, resume=True)
+    assert_same_state(run, whole)
+
+
+def test_a_run_is_not_written_over(whole, tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"holds a run; .* --resume"):
+        train.train("tiny", Config(**tiny), whole)
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="something else"):
+        train.train("tiny", Config(**tiny), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_does_not_go_on_with_other_data(tiny, tmp_path):
+    from conftest import write_corpus
+
+    config = Config(**tiny | {"corpus_path": write_corpus(tmp_path / "corpus", 30), "epochs": 1})
+    run = train.train("tiny", config, tmp_path / "run")
+    (tmp_path / "corpus" / "space" / "000.txt").write_text("changed")
+    with pytest.raises(ValueError, match="corpus_digest"):
+        train.train("tiny", replace(config, epochs=2), run, resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(
+    whole, tiny, tmp_path, monkeypatch
+):
+    from research import loop
+
+    run = train.train("tiny", replace(Config(**tiny), epochs=1), tmp_path / "run")
+    before = final_state(run)
+    step = loop.Trainer.epoch
+
+    def broken(self, *arguments):
+        for done, running in step(self, *arguments):
+            yield done, running | {"loss": float("nan")}
+
+    monkeypatch.setattr(loop.Trainer, "epoch", broken)
+    with pytest.raises(ValueError, match=r"received nan by step 5 of epoch 2 .* checkpoint of epoch 1"):
+        train.train("tiny", Config(**tiny), run, resume=True)
+    for name, value in final_state(run).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_too_large_learning_rate_is_noticed(tiny, tmp_path):
+    config = Config(**tiny | {"learning_rate": 1e30})
+    with pytest.raises(ValueError, match=r"finite loss, received (nan|inf)"):
+        train.train("tiny", config, tmp_path / "run")
+
+
+def test_a_text_too_short_for_the_network_is_refused_before_anything_is_written(tiny, tmp_path):
+    with pytest.raises(ValueError, match="149"):
+        train.train("tiny", Config(**tiny | {"sequence_length": 148}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
+    config = Config(
+        **tiny,
+        model="kim",
+        trainable_embeddings=True,
+        missing_vectors="random",
+        optimizer="adam",
+    )
+    run = train.train("tiny", config, tmp_path / "run")
+    history = runs.load_position(run)["history"]
+    assert history[1]["loss"] < history[0]["loss"]
