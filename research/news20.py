@@ -1,7 +1,5 @@
 """The 19,997 posts of 20 Newsgroups, from `news20.tar.gz` or the folder it unpacks to."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable

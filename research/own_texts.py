@@ -3,8 +3,6 @@
 They are taken as they are or refused: nothing is guessed, dropped or repaired on the way.
 """
 
-from __future__ import annotations
-
 import codecs
 import json
 import reprlib
@@ -69,7 +67,11 @@ def _read_folder(path: Path) -> _Documents:
         )
     tops = {top.name for top in path.iterdir() if top.is_dir() and not top.name.startswith(".")}
     has_splits = bool(tops) and tops <= set(SPLITS)
-    files = sorted(_visible_files(path, "*/*/**/*" if has_splits else "*/**/*"))
+    files = sorted(
+        file
+        for file in path.glob("*/*/**/*" if has_splits else "*/**/*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
     names = [file.relative_to(path).parts for file in files]
     return _Documents(
         texts=[_read_utf8(file).decode() for file in files],
@@ -90,29 +92,28 @@ def _read_rows(
         raise ValueError(f"expected documents in {path}, received an empty file; check the path")
     wanted = [text_column, label_column] + ([split_column] if split_column else [])
     columns = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[name](path, wanted)
-    labels = columns[label_column]
-    _check_values(labels, path, label_column, "a string or an integer", _is_label)
+
+    def place(row: int) -> str:
+        return f"row {row + 1} of {path}"
+
     texts = ["" if text is None else text for text in columns[text_column]]
-    _check_values(texts, path, text_column, "a string", lambda text: isinstance(text, str))
+    labels = columns[label_column]
     splits = columns[split_column] if split_column else ["train"] * len(texts)
-    _check_values(
-        splits, path, str(split_column), " or ".join(SPLITS), lambda split: split in SPLITS
-    )
-    return _Documents(texts, [str(label) for label in labels], splits, _row_of(path))
+    _check_values(label_column, labels, place, "a string or an integer", _is_label)
+    _check_values(text_column, texts, place, "a string", lambda text: isinstance(text, str))
+    if split_column:
+        _check_values(split_column, splits, place, " or ".join(SPLITS), SPLITS.__contains__)
+    return _Documents(texts, [str(label) for label in labels], splits, place)
 
 
 def _is_label(value: Any) -> bool:
     return isinstance(value, int) or (isinstance(value, str) and value != "")
 
 
-def _row_of(path: Path) -> Callable[[int], str]:
-    return lambda row: f"row {row + 1} of {path}"
-
-
 def _check_values(
-    values: list[Any],
-    path: Path,
     column: str,
+    values: list[Any],
+    place: Callable[[int], str],
     expected: str,
     is_good: Callable[[Any], bool],
 ) -> None:
@@ -120,7 +121,7 @@ def _check_values(
     if bad:
         raise ValueError(
             f"expected {expected} in column {column!r}, received {reprlib.repr(values[bad[0]])} in "
-            f"{_row_of(path)(bad[0])} ({len(bad):,} such rows); correct or remove them"
+            f"{place(bad[0])} ({len(bad):,} such rows); correct or remove them"
         )
 
 
@@ -138,7 +139,7 @@ def _read_csv(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
                 column_types=dict.fromkeys(wanted, pa.string())  # no guess: "007" stays "007"
             ),
         )
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise _unreadable(path, "rows of comma- or tab-separated values", error) from error
     _check_columns(path, wanted, table.column_names)
     return {column: table[column].to_pylist() for column in wanted}
@@ -166,9 +167,9 @@ def _read_parquet(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
         with pyarrow.parquet.ParquetFile(path) as file:
             _check_columns(path, wanted, file.schema_arrow.names)
             table = file.read(columns=wanted)
-    except (pa.ArrowInvalid, OSError) as error:
+        return {column: table[column].to_pylist() for column in wanted}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, "a Parquet file", error) from error
-    return {column: table[column].to_pylist() for column in wanted}
 
 
 def _check_columns(path: Path, wanted: list[str], there: list[str]) -> None:
@@ -219,13 +220,14 @@ def _check_documents(documents: _Documents, path: Path) -> None:
             f"expected two documents or more in every class, received one in class {lonely[0]!r} "
             f"({len(lonely):,} such classes); add to it, merge it, or remove it"
         )
-    trained = {
+    in_train = {
         name
         for name, split in zip(documents.classes, documents.splits, strict=True)
         if split == "train"
     }
-    if trained != set(counts):
+    untrained = sorted(set(counts) - in_train)
+    if untrained:
         raise ValueError(
             f"expected documents of every class in the train split, received none of class "
-            f"{min(set(counts) - trained)!r}; move some there, or remove the class"
+            f"{untrained[0]!r}; move some there, or remove the class"
         )

@@ -67,4 +67,6 @@ def tiny(tmp_path_factory):
 
 def options(tiny: dict) -> list[str]:
     """Returns the options as a command line takes them."""
-    return [part for name, value in tiny.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return [
+        part for name, value in tiny.items() for part in (f"--{name.replace('_', '-')}", str(value))
+    ]

@@ -62,7 +62,11 @@ def whole(child, tmp_path_factory):
         process = child(folder)
         process.join()
         assert process.exitcode == 0
-    return runs.load_arrays(run, "last"), runs.load_arrays(run, "best"), time.perf_counter() - started
+    return (
+        runs.load_arrays(run, "last"),
+        runs.load_arrays(run, "best"),
+        time.perf_counter() - started,
+    )
 
 
 def assert_ends_like(whole, child, run):

@@ -34,7 +34,10 @@ def assert_same_state(run, other):
 
 
 def without_times(history):
-    return [{k: v for k, v in record.items() if k not in ("seconds", "step_time_ms")} for record in history]
+    return [
+        {k: v for k, v in record.items() if k not in ("seconds", "step_time_ms")}
+        for record in history
+    ]
 
 
 def test_a_run_folder_holds_what_the_design_says(whole):
@@ -83,9 +86,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(
     monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)  # an epoch has five steps
     asked = iter(range(1, 100))
     with pytest.raises(train.Interrupted, match="--resume"):
-        train.train(
-            "tiny", Config(**tiny), tmp_path / "run", stop=lambda: next(asked) >= after
-        )
+        train.train("tiny", Config(**tiny), tmp_path / "run", stop=lambda: next(asked) >= after)
     position = runs.load_position(tmp_path / "run")
     assert (position["epoch"], position["step"]) == {1: (0, 2), 2: (0, 4), 3: (1, 0)}[after]
 
@@ -147,7 +148,9 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoin
             yield done, running | {"loss": float("nan")}
 
     monkeypatch.setattr(loop.Trainer, "epoch", broken)
-    with pytest.raises(ValueError, match=r"received nan by step 5 of epoch 2 .* checkpoint of epoch 1"):
+    with pytest.raises(
+        ValueError, match=r"received nan by step 5 of epoch 2 .* checkpoint of epoch 1"
+    ):
         train.train("tiny", Config(**tiny), run, resume=True)
     for name, value in final_state(run).items():
         np.testing.assert_array_equal(value, before[name])
