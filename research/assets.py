@@ -4,8 +4,6 @@ Every cache entry is a folder named after what went into it, with the SHA-256 of
 files beside them. Entries appear whole or not at all, and are checked whenever they are opened.
 """
 
-from __future__ import annotations
-
 import errno
 import gzip
 import hashlib
@@ -22,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 import filelock
 import platformdirs
@@ -237,10 +235,8 @@ def _is_intact(entry: Path, canonical_key: str) -> bool:
 def _write_digests(folder: Path, canonical_key: str) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
-    with (folder / _DIGESTS).open("w", encoding="utf-8") as output:
-        json.dump({"key": canonical_key, "files": digests}, output, indent=1)
-        output.flush()
-        os.fsync(output.fileno())
+    recorded = json.dumps({"key": canonical_key, "files": digests}, indent=1)
+    (folder / _DIGESTS).write_text(recorded, encoding="utf-8")
 
 
 def _check_sha256(path: Path, sha256: str) -> None:
@@ -322,7 +318,7 @@ class _DownloadBar:
         )
         self._task = self._progress.add_task(label, total=None)
 
-    def __enter__(self) -> _DownloadBar:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

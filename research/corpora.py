@@ -122,7 +122,8 @@ def _load_whole(
         return _load_news20_clean(path)
     if path is None:
         raise ValueError(
-            f"expected the path of your {name} corpus, received none; give it with --path"
+            f"expected the path of your {name} corpus, received none; give it with "
+            "--corpus-path, or with --path where a corpus is only shown"
         )
     texts, classes, splits = own_texts.read(name, path, text_column, label_column, split_column)
     splits = _complete(name, classes, splits, linked([normalised(text) for text in texts]))

@@ -74,7 +74,7 @@ def cross_posts(newsgroups: Sequence[str], posts: Sequence[str]) -> tuple[int, i
 
 
 def main(
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=_NAMES)],
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help=_NAMES)],
     path: Path | None = None,
     sequence_length: int = 200,
     text_column: str = "text",

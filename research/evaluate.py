@@ -23,6 +23,7 @@ def main(
     /,
     checkpoint: Literal["best", "last"] = "best",
     corpus_path: Path | None = None,
+    record: Path | None = None,
 ) -> None:
     """Scores a run on the test split of its corpus, and shows where it errs.
 
@@ -33,6 +34,7 @@ def main(
       run: the run folder that `python -m research.train` printed.
       checkpoint: the weights of the epoch with the best validation accuracy, or of the last one.
       corpus_path: where the corpus is, if it has moved since the training.
+      record: a JSON file to write as well, with all that a table of results needs from the run.
     """
     classifier = research.load(run, checkpoint)
     from research import loop  # after the backend is settled
@@ -70,6 +72,8 @@ def main(
         "device": loop.device(),
     }
     runs.write_json(run / "metrics.json", scores)
+    if record:
+        runs.write_json(record, runs.read_record(run))
     runs.write_arrays(
         run / "predictions.npz", {"labels": split.labels, "probabilities": probabilities}
     )

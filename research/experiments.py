@@ -25,6 +25,9 @@ EXPERIMENTS = {
     "newsgroups": Config(),
     # The tutorial's own protocol: every post, a random 80/20 split, no test split.
     "tutorial": TUTORIAL,
+    # The same network on newswire: Reuters-21578 with 8 and with 52 classes.
+    "r8": Config(corpus="r8"),
+    "r52": Config(corpus="r52"),
     "kim": KIM,
 }
 

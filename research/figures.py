@@ -61,7 +61,7 @@ def confusion_matrix(confusion: np.ndarray, class_names: Sequence[str], stem: Pa
 
 
 def _save(figure: Figure, stem: Path) -> None:
-    # Cropping afterwards, since long class names move the labels of the axes out of the picture.
-    whole = {"bbox_inches": "tight"}
-    figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None}, **whole)
-    figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, **whole)
+    # Cropped afterwards, since long class names push the labels of the axes out of the picture.
+    svg, png = (stem.with_name(stem.name + suffix) for suffix in (".svg", ".png"))
+    figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(png, bbox_inches="tight", dpi=150)

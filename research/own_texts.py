@@ -82,16 +82,16 @@ def _read_folder(path: Path) -> _Documents:
 
 
 def _read_rows(
-    name: str, path: Path, text_column: str, label_column: str, split_column: str | None
+    kind: str, path: Path, text_column: str, label_column: str, split_column: str | None
 ) -> _Documents:
     if not path.is_file():
         raise ValueError(
-            f"expected a {name} file, received the folder {path}; give a file, or choose folder"
+            f"expected a {kind} file, received the folder {path}; give a file, or choose folder"
         )
     if path.stat().st_size == 0:
         raise ValueError(f"expected documents in {path}, received an empty file; check the path")
     wanted = [text_column, label_column] + ([split_column] if split_column else [])
-    columns = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[name](path, wanted)
+    columns = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[kind](path, wanted)
 
     def place(row: int) -> str:
         return f"row {row + 1} of {path}"
@@ -102,7 +102,9 @@ def _read_rows(
     _check_values(label_column, labels, place, "a string or an integer", _is_label)
     _check_values(text_column, texts, place, "a string", lambda text: isinstance(text, str))
     if split_column:
-        _check_values(split_column, splits, place, " or ".join(SPLITS), SPLITS.__contains__)
+        _check_values(
+            split_column, splits, place, " or ".join(SPLITS), lambda split: split in SPLITS
+        )
     return _Documents(texts, [str(label) for label in labels], splits, place)
 
 
@@ -169,7 +171,7 @@ def _read_parquet(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
             table = file.read(columns=wanted)
         return {column: table[column].to_pylist() for column in wanted}
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, "a Parquet file", error) from error
+        raise _unreadable(path, "a Parquet file with text in UTF-8", error) from error
 
 
 def _check_columns(path: Path, wanted: list[str], there: list[str]) -> None:

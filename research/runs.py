@@ -127,6 +127,19 @@ def check_same_data(run: Path, data: Mapping[str, Any]) -> None:
             )
 
 
+def read_record(run: Path) -> dict[str, Any]:
+    """Returns options, data, environment, history and metrics of an evaluated run, in one.
+
+    Raises:
+      FileNotFoundError: `run` is no run folder, or was not evaluated.
+    """
+    parts = ("config", "data", "environment", "metrics")
+    record = {part: read_json(run / f"{part}.json") for part in parts}
+    # A path tells where the corpus was on one machine; its digest tells which it was.
+    record["config"]["corpus_path"] = None
+    return record | {"history": load_position(run)["history"]}
+
+
 def save_checkpoint(
     run: Path,
     position: Mapping[str, Any],

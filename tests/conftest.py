@@ -14,7 +14,7 @@ TOPICS = {
     "hockey": "goal puck ice skate referee",
     "cooking": "oven salt dough butter spoon",
 }
-COMMON = "the a of and to in is it was for".split()
+COMMON = ["the", "a", "of", "and", "to", "in", "is", "it", "was", "for"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The networks, their initial weights and dropout, which must be the same on every backend."""
 
+import functools
 import zlib
 
 import keras
@@ -99,15 +100,17 @@ def test_kim_is_the_network_that_plain_keras_layers_make():
     plain.set_weights(model.get_weights())
     words = texts(3, 12)
     words[:, 8:] = 0  # four of padding, which holds all windows that begin with a word
-    plain.layers[1].embeddings.assign(ops.convert_to_tensor(vectors(50)))
     np.testing.assert_allclose(logits(model, words), logits(plain, words), atol=1e-6)
 
 
 def test_the_logits_of_kim_do_not_depend_on_more_padding():
     words = texts(3, 8)
     answers = []
-    for sequence_length in (12, 13, 40):
+    for sequence_length in (12, 13, 40):  # four more hold every window that begins with a word
         model = models.build("kim", vectors(50), sequence_length, 4)
+        for width in (3, 4, 5):  # with a bias, a window of nothing but padding has a value too
+            kernel, bias = model.get_layer(f"convolution_{width}").get_weights()
+            model.get_layer(f"convolution_{width}").set_weights([kernel, np.full_like(bias, 9)])
         answers.append(logits(model, np.pad(words, ((0, 0), (0, sequence_length - 8)))))
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)
     np.testing.assert_allclose(answers[2], answers[0], atol=1e-6)
@@ -130,7 +133,7 @@ def test_a_text_without_words_has_finite_logits():
 
 
 def test_a_text_too_short_for_kim_is_refused():
-    with pytest.raises(ValueError, match="5 or more.*'kim'.*received 4"):
+    with pytest.raises(ValueError, match=r"5 or more.*'kim'.*received 4"):
         models.build("kim", vectors(50), 4, 4)
     assert models.build("kim", vectors(50), 5, 4).output_shape == (None, 4)
 
@@ -151,7 +154,7 @@ def test_logits_are_float32_in_mixed_precision_too(name):
         assert (tuple(answer.shape), keras.backend.standardize_dtype(answer.dtype)) == (
             (3, 7),
             "float32",
-        )
+        ), policy
 
 
 def test_a_misspelt_model_gets_a_suggestion():
@@ -243,18 +246,19 @@ def test_masks_are_those_of_unsigned_arithmetic_in_numpy(seed, step, rate):
 def test_masks_are_the_same_as_ever():
     masks = [mask((64, 128), 0.5, seed, step) for seed, step in SEEDS_AND_STEPS]
     derived = [reference_mask((64, 128), 0.5, seed, step) for seed, step in SEEDS_AND_STEPS]
-    golden = zlib.crc32(np.packbits(derived))
-    assert zlib.crc32(np.packbits(masks)) == golden == GOLDEN_CRC
+    derived_crc = zlib.crc32(np.packbits(derived))
+    # With other masks, a run from an older version could not be repeated.
+    assert zlib.crc32(np.packbits(masks)) == derived_crc == 1881551036
 
 
-GOLDEN_CRC = 0  # zlib.crc32 over the bits of `derived` above; with another, old runs can't go on
-
-UNITS = 2**17
+UNITS = 2**15
 
 
-def bins(seed, step, units=UNITS):
+@functools.cache
+def bins(seed, step):
     """Which sixteenth each unit's hash falls into, from the masks of fifteen rates."""
-    return sum((~mask((units,), k / 16, seed, step)).astype(int) for k in range(1, 16))
+    dropped = [~mask((UNITS,), k / 16, seed, step) for k in range(1, 16)]
+    return 15 - np.sum(dropped, axis=0)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
@@ -266,7 +270,7 @@ def test_the_share_kept_is_that_of_independent_coins(rate, seed):
 
 @pytest.mark.parametrize(("seed", "step"), [(0, 0), (0, 1), (1, 0)])
 def test_the_hash_is_uniform(seed, step):
-    counts = np.bincount(15 - bins(seed, step), minlength=16)
+    counts = np.bincount(bins(seed, step), minlength=16)
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
