@@ -1,31 +1,33 @@
-"""Shows that every installed backend computes the same: `python -m research.parity [MODEL ...]`.
+"""Shows that all installed backends compute the same: `python -m research.parity [MODEL ...]`.
 
-Run it once after adding a model. Each backend, in a process of its own and on the CPU, gets the same
-weights, drawn by NumPy, and the same token ids and labels. These quantities are compared:
+Run it once after adding a model. Each backend, in a process of its own and on the CPU, gets the
+same weights, drawn by NumPy, and the same token ids and labels. The embeddings are trained, so that
+they have gradients too. These quantities are compared:
 
     logits             of a batch, without dropout
-    logits, dropout    of the same batch as training sees it; one unit dropped differently shows
+    logits, dropout    of that batch as training sees it; a unit dropped differently would show
     loss               of a training step, so with dropout too
-    gradients          of that step, for every weight, the embeddings among them
-    rmsprop, adam      weights and slots after three steps, from zero, with given gradients
-    rmsprop training   weights and slots after training for `--steps` steps, and likewise for adam;
-                       in float64 only
+    gradients          of that step, for every weight
+    rmsprop training   weights and slots after training for `--steps` steps, and the same for
+    adam training      adam; in float64 only
+    rmsprop, adam      weights and slots after three steps, from zero, with given gradients; they
+                       are the same for any model
 
-The difference of two arrays is max|a - b| / max|b|, b being of the first backend, and the largest
-difference of a quantity's arrays counts. It may be 1e-5 in float32 and 1e-10 in float64.
+The difference of two arrays is max|a - b| / max|b|, where b is of the first backend; the largest
+difference among a quantity's arrays counts. It may be 1e-5 in float32 and 1e-10 in float64.
 
-In float32, an optimizer is compared by the steps that it makes of *given* gradients, whose sizes
-run from 1e-12 to 1, and not by steps of training. Optimizers divide by the size of the gradient, so
-where a gradient is nothing but rounding (1e-9 here and -1e-9 there) the step is as well, yet it may
-be large: Keras' Adam takes its first step as if it were lr * sign(gradient) for every gradient well
-above 3e-6, and magnifies what is far below by 300; its RMSprop magnifies that by 3. In float64
-rounding is a billion times smaller, and training itself is compared.
+In float32, an optimizer is compared by the steps it makes of *given* gradients, with sizes from
+1e-12 to 1, and not by training. An optimizer divides by the size of the gradient, so where a
+gradient is only rounding, 1e-9 here and -1e-9 there, the step is rounding as well, and not small:
+Keras' Adam multiplies gradients far below 3e-6 by 316 in its first step, where RMSprop, with its
+epsilon under the root, multiplies by 3. After one step of training from equal weights, float32
+weights were seen to differ by 1.6e-5 with Adam and 5e-6 with RMSprop, where the gradients differ by
+1e-6. In float64 rounding is a billion times smaller, and so training itself is compared.
 
-Keras has no float64 of its own but on TensorFlow: its type promotion makes float32 of it elsewhere,
-so on PyTorch a `Dense` layer multiplies float64 matrices in float32 and says nothing
-(https://github.com/keras-team/keras/issues/23704). The processes that compare float64 correct that.
-Without it, one rounding in float32 is enough to choose another of two nearly equal values in a max
-pooling, and from there training parts for good.
+Keras knows no true float64 but on TensorFlow, and not quite there, so the float64 processes change
+two of its constants; see `_keep_float64` and `_set_constants`. Without that, PyTorch's matrix
+products are rounded to float32, and that is enough for a ReLU or a pooling to choose otherwise
+between two values that are nearly equal. From there on training parts for good.
 """
 
 import dataclasses
@@ -34,8 +36,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,7 @@ from rich.console import Console
 from rich.table import Table
 
 from research import backends, cli, runs
+from research.names import choose
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
 LEARNING_RATE = 1e-3
@@ -64,11 +67,11 @@ class Size:
       classes: how many.
     """
 
-    steps: int = 20
+    steps: int = 10
     batch_size: int = 16
-    sequence_length: int = 200
-    vocabulary_size: int = 2000
-    embedding_dim: int = 50
+    sequence_length: int = 160
+    vocabulary_size: int = 1000
+    embedding_dim: int = 32
     classes: int = 20
 
 
@@ -77,7 +80,7 @@ class Row:
     """A quantity of a model, compared.
 
     Attributes:
-      model: a key of `models.MODELS`.
+      model: a key of `models.MODELS`, or "any".
       quantity: a name from the list above.
       differences: backend -> largest relative difference to the first backend.
       worst: the array with the largest of them.
@@ -100,6 +103,8 @@ def main(models: tuple[str, ...] = (), /, steps: int = Size.steps) -> None:
       models: the models to compare; all, unless you name some.
       steps: how many steps of training to compare in float64.
     """
+    if steps < 1:
+        raise ValueError(f"expected --steps of 1 or more, received {steps}; raise it")
     compared = backends.installed()
     if len(compared) < 2:
         raise ValueError(
@@ -110,16 +115,20 @@ def main(models: tuple[str, ...] = (), /, steps: int = Size.steps) -> None:
     if left_out:
         print(f"left out, since not installed: {', '.join(left_out)}")
 
+    backends.select()
+    from research import models as known  # after the backend is settled
+
+    names = [choose("the model", name, known.MODELS) for name in models or known.MODELS]
     failed = []
-    table = _table(compared)
+    is_terminal = sys.stdout.isatty()
+    table = Table("model", "precision", "quantity", box=box.ROUNDED if is_terminal else None)
+    for backend in compared[1:]:
+        table.add_column(f"{backend} to {compared[0]}", justify="right")
+    for column in ("tolerance", "", "largest difference in"):
+        table.add_column(column)
     for precision, tolerance in TOLERANCES.items():
-        arrays = {}
-        for backend in compared:
-            started = time.perf_counter()
-            arrays[backend] = compute(backend, precision, models, Size(steps))
-            seconds = time.perf_counter() - started
-            print(f"computed on {backend} in {precision}, {seconds:.0f} s", flush=True)
-        for row in compare(arrays):
+        print(f"computing in {precision} on {', '.join(compared)}", flush=True)
+        for row in compare(compute_on_all(precision, names, Size(steps))):
             verdict = "pass" if row.agrees(tolerance) else "FAIL"
             if verdict == "FAIL":
                 failed.append(f"{row.model} {row.quantity} in {precision}")
@@ -133,7 +142,8 @@ def main(models: tuple[str, ...] = (), /, steps: int = Size.steps) -> None:
                 verdict,
                 row.worst,
             )
-    Console(highlight=False, markup=False).print(table)
+    width = None if is_terminal else 120
+    Console(highlight=False, markup=False, width=width).print(table)
     if failed:
         raise ValueError(
             f"expected all backends to compute the same, received differences above the tolerance "
@@ -141,11 +151,21 @@ def main(models: tuple[str, ...] = (), /, steps: int = Size.steps) -> None:
         )
 
 
+def compute_on_all(
+    precision: str, names: Sequence[str], size: Size
+) -> dict[str, dict[str, np.ndarray]]:
+    """Returns backend -> what `compute` returns, for all installed backends at once."""
+    compared = backends.installed()
+    with ThreadPoolExecutor() as pool:
+        computed = pool.map(lambda backend: compute(backend, precision, names, size), compared)
+        return dict(zip(compared, computed, strict=True))
+
+
 def compute(
     backend: str,
     precision: str,
-    models: tuple[str, ...] = (),
-    size: Size = Size(),  # noqa: B008 - frozen
+    names: Sequence[str],
+    size: Size,
     epsilon: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Computes all quantities on a backend, in a process of its own.
@@ -153,7 +173,7 @@ def compute(
     Args:
       backend: an installed one.
       precision: a key of `TOLERANCES`.
-      models: keys of `models.MODELS`; all, if none.
+      names: keys of `models.MODELS`.
       size: how much.
       epsilon: for the optimizers instead of Keras' own, to see that a wrong one is found.
 
@@ -163,10 +183,9 @@ def compute(
     Raises:
       ValueError: it failed; what the process wrote to stderr is printed.
     """
-    task = {"models": models, "size": dataclasses.asdict(size), "epsilon": epsilon}
+    task = (precision, names, dataclasses.asdict(size), epsilon)
     settings = {
         "KERAS_BACKEND": backend,
-        "KERAS_FLOATX": precision,
         "JAX_ENABLE_X64": str(int(precision == "float64")),
         # On a GPU each library has its own rules for when it may round factors to 10 bits.
         "CUDA_VISIBLE_DEVICES": "",
@@ -194,23 +213,61 @@ _CHILD = """
 import json, sys
 from pathlib import Path
 from research import parity
-task = json.loads(sys.argv[1])
-size = parity.Size(**task["size"])
-parity.write_quantities(Path(sys.argv[2]), task["models"], size, task["epsilon"])
+precision, names, size, epsilon = json.loads(sys.argv[1])
+parity.write_quantities(Path(sys.argv[2]), precision, names, parity.Size(**size), epsilon)
 """
 
 
-def write_quantities(path: Path, names: list[str], size: Size, epsilon: float | None) -> None:
-    """Writes the arrays that `compute` returns, computed by this process' backend."""
+def write_quantities(
+    path: Path, precision: str, names: Sequence[str], size: Size, epsilon: float | None
+) -> None:
+    """Writes the arrays that `compute` returns; its process runs nothing but this."""
     backends.select()
-    from research import models  # after the backend is settled
+    import keras  # after the backend is settled
 
-    _keep_float64()
-    arrays = {}
-    for name in names or models.MODELS:
-        for quantity, members in _quantities(name, size, epsilon).items():
-            arrays |= {f"{name}|{quantity}|{member}": value for member, value in members.items()}
+    from research import loop
+
+    keras.config.set_floatx(precision)
+    if precision == "float64":
+        _keep_float64()
+    found = {name: _quantities(name, size, epsilon) for name in names}
+    found["any"] = {}
+    for name, make in loop.OPTIMIZERS.items():
+        optimizer = make(learning_rate=LEARNING_RATE)
+        _set_constants(optimizer, epsilon)
+        found["any"][name] = _steps_with_given_gradients(optimizer)
+    arrays = {
+        f"{model}|{quantity}|{member}": value
+        for model, quantities in found.items()
+        for quantity, members in quantities.items()
+        for member, value in members.items()
+    }
     runs.write_arrays(path, arrays)
+
+
+def _keep_float64() -> None:
+    """Stops Keras from turning float64 into float32 on JAX and PyTorch.
+
+    Its type promotion does so in `matmul`, and thus in `Dense`, and says nothing:
+    https://github.com/keras-team/keras/issues/23704.
+    """
+    import keras
+
+    # A Keras without this table is let be: if it still rounds, the comparison will tell.
+    promotion = vars(sys.modules[keras.backend.result_type.__module__])
+    promotion.get("BIT64_TO_BIT32_DTYPE", {})["float64"] = "float64"
+
+
+def _set_constants(optimizer: Any, epsilon: float | None) -> None:
+    """Rounds Adam's decay rates to float32, and sets the epsilon if one is given.
+
+    On TensorFlow, in float64 too, `keras.ops.cast` rounds Python numbers so, and not elsewhere.
+    """
+    for name in ("beta_1", "beta_2"):
+        if hasattr(optimizer, name):
+            setattr(optimizer, name, float(np.float32(getattr(optimizer, name))))
+    if epsilon is not None:
+        optimizer.epsilon = epsilon
 
 
 def compare(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
@@ -247,8 +304,11 @@ def relative_difference(value: np.ndarray, reference: np.ndarray) -> float:
     """
     if not (np.isfinite(value).all() and np.isfinite(reference).all()):
         return float("inf")
-    difference = float(np.abs(value.astype("float64") - reference).max())
-    return difference and difference / max(float(np.abs(reference).max()), sys.float_info.min)
+    difference = np.abs(value.astype("float64") - reference).max()
+    if difference == 0:
+        return 0.0
+    largest = np.abs(reference).max()
+    return float(difference / largest) if largest else float("inf")
 
 
 def _quantities(name: str, size: Size, epsilon: float | None) -> dict[str, dict[str, Any]]:
@@ -270,8 +330,7 @@ def _quantities(name: str, size: Size, epsilon: float | None) -> dict[str, dict[
 
     def trainer(optimizer: str) -> loop.Trainer:
         trainer = loop.Trainer(build(), optimizer, LEARNING_RATE)
-        if epsilon is not None:
-            trainer.model.optimizer.epsilon = epsilon
+        _set_constants(trainer.model.optimizer, epsilon)
         return trainer
 
     logits = build().predict_on_batch(batch[0])
@@ -283,8 +342,6 @@ def _quantities(name: str, size: Size, epsilon: float | None) -> dict[str, dict[
         "loss": {"loss": loss},
         "gradients": gradients,
     }
-    for optimizer in loop.OPTIMIZERS:
-        found[optimizer] = _steps_with_given_gradients(trainer(optimizer))
     if keras.config.floatx() == "float64":
         for optimizer in loop.OPTIMIZERS:
             learner = trainer(optimizer)
@@ -316,27 +373,27 @@ def _loss_and_gradients(
 
     # With a rate of 1, the first momentum is the gradient, negated: no cancellation, no rounding.
     optimizer = keras.optimizers.SGD(learning_rate=1.0, momentum=0.5)
-    model.compile(optimizer, loss=model.loss, jit_compile=False)
+    model.compile(optimizer, loss=model.loss)
     loss = np.asarray(model.train_on_batch(token_ids, labels))
-    state = {v.path: -keras.ops.convert_to_numpy(v.value) for v in optimizer.variables}
-    return loss, {name: value for name, value in state.items() if "momentum" in name}
+    return loss, {
+        variable.path: -keras.ops.convert_to_numpy(momentum.value)
+        for variable, momentum in zip(model.trainable_variables, optimizer.momentums, strict=True)
+    }
 
 
-def _steps_with_given_gradients(trainer: Any) -> dict[str, np.ndarray]:
+def _steps_with_given_gradients(optimizer: Any) -> dict[str, np.ndarray]:
     """Returns weights and slots after a few steps, from zero, with gradients of all sizes."""
+    import keras
+
     generator = np.random.default_rng(1)
-    weights = trainer.model.trainable_variables
-    for variable in weights:  # what is added to zero keeps all its digits
-        variable.assign(np.zeros(variable.shape, variable.dtype))
+    # What is added to zero keeps all its digits.
+    weights = keras.Variable("zeros", shape=(1000,), name="weights")
+    optimizer.build([weights])
     for _ in range(GIVEN_STEPS):
-        gradients = []
-        for variable in weights:
-            sign_and_size = generator.uniform(-12, 12, variable.shape)
-            gradients.append(np.sign(sign_and_size) * 10 ** -np.abs(sign_and_size))
-        trainer.model.optimizer.apply(
-            [variable._convert_to_tensor(gradient) for variable, gradient in zip(weights, gradients)]
-        )
-    return _floats(trainer.state())
+        signs, sizes = generator.choice([-1, 1], 1000), 10 ** generator.uniform(-12, 0, 1000)
+        optimizer.apply([keras.ops.convert_to_tensor(signs * sizes, dtype=weights.dtype)])
+    variables = {variable.path: variable for variable in [weights, *optimizer.variables]}
+    return _floats({name: keras.ops.convert_to_numpy(v.value) for name, v in variables.items()})
 
 
 def _floats(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -346,3 +403,7 @@ def _floats(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         for name, value in state.items()
         if value.dtype.kind == "f" and not name.startswith("metrics/")
     }
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -62,7 +62,6 @@ def assert_equal(values, expected):
     [
         (kim, "rmsprop", {"dropout": 0.5}),
         (average, "adam", {"dropout": 0.5, "trainable_embeddings": True}),
-        (average, "rmsprop", {"dropout": 0.0}),
     ],
 )
 def test_an_epoch_is_an_epoch_of_keras_fit(data, build, optimizer, options):

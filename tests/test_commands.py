@@ -1,0 +1,353 @@
+"""The commands as a user types them: what they print, write and refuse."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import TOPICS, options
+
+import research
+from research import backends, cli, corpora, evaluate, predict, runs, train
+from research.config import Config
+
+TEXTS = [*TOPICS.values(), "the\ta  of", "größer"]
+
+
+def python(*arguments, **more):
+    finished = subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, check=False, text=True, **more
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(cache, tiny, tmp_path_factory):
+    """What `python -m research.train` printed, and the run that it wrote."""
+    run = tmp_path_factory.mktemp("runs") / "a run"
+    arguments = options(tiny | {"epochs": 1, "learning_rate": 0.003, "batch_size": 16})
+    return python("-m", "research.train", *arguments, "--run-dir", run), run
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of the trained run, to write into."""
+    return shutil.copytree(trained[1], tmp_path / "run")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command in this process: its exit code, and what it wrote to stdout and stderr."""
+
+    def call(module, *arguments, stdin=b""):
+        name = module.__name__.rpartition(".")[2]
+        monkeypatch.setattr(sys, "argv", [f"research/{name}.py", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="ascii"))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            cli.guard(train.main) if module is train else cli.run(module.main)
+        out, err = capsys.readouterr()
+        if isinstance(leaving.value.code, str):  # Python prints it, and exits with 1
+            return 1, out, err + leaving.value.code + "\n"
+        return leaving.value.code, out, err
+
+    return call
+
+
+def assert_refused(answer, *parts):
+    """The last line says what was wrong, in three parts and without a traceback."""
+    code, out, err = answer
+    assert code == 1
+    assert "Traceback" not in out + err
+    line = err.splitlines()[-1]
+    assert line.startswith("error: expected ")
+    for part in ("received", "; ", *parts):
+        assert part in line
+
+
+# --- train --------------------------------------------------------------------------------------
+
+
+@pytest.mark.backend
+def test_train_ends_with_the_run_folder_as_its_last_line(trained):
+    out, run = trained
+    *lines, last = out.splitlines()
+    assert last == f"run: {run}"
+    assert lines[0].startswith(f"training 'newsgroups' with {backends.select()} on ")
+    assert "corpus folder: 3 classes, " in out
+    assert any(line.startswith("  1/1 ") for line in lines)
+    assert lines[-1].startswith("best validation accuracy: ")
+    environment = runs.read_json(run / "environment.json")[0]
+    assert environment["command"].startswith("python -m research.train --corpus folder")
+
+
+def test_a_misspelt_experiment_gets_a_suggestion(command):
+    assert_refused(command(train, "newsgruops"), "'newsgruops'", "did you mean 'newsgroups'?")
+
+
+@pytest.mark.parametrize(
+    ("module", "typed", "meant"),
+    [(train, "--epoch", "--epochs"), (evaluate, "--chekpoint", "--checkpoint")],
+)
+def test_a_misspelt_option_gets_a_suggestion(command, module, typed, meant):
+    code, out, err = command(module, *(["run"] if module is evaluate else []), typed, "3")
+    assert code == 2
+    assert typed in err
+    assert meant in err.split("Perhaps you meant")[1]
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("module", [train, evaluate, predict])
+def test_an_unknown_backend_is_refused(command, module, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorfow")
+    arguments = {train: (), evaluate: (tmp_path,), predict: (tmp_path, "text")}[module]
+    refusal = command(module, *arguments)
+    assert_refused(refusal, "'tensorfow'", "set KERAS_BACKEND=tensorflow")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--epochs", 0], ["--epochs to be at least 1", "received 0"]),
+        (["--learning-rate", "nan"], ["--learning-rate", "received nan"]),
+        (["--sequence-length", 100], ["149 or more", "received 100"]),
+        (["--model", "kin"], ["received 'kin'", "did you mean 'kim'?"]),
+        (["--corpus", "news20-date"], ["received 'news20-date'", "did you mean 'news20-bydate'?"]),
+        (["--corpus", "folder"], ["the path of your folder corpus", "received none"]),
+        (["--corpus", "csv", "--corpus-path", "no.csv"], ["'csv' at no.csv", "check the path"]),
+        (["--resume"], ["--run-dir with --resume", "give the run to go on with"]),
+    ],
+)
+def test_train_refuses_what_cannot_be(command, tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(command(train, *arguments), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_refuses_vectors_that_are_not_there(command, tiny, tmp_path):
+    run = tmp_path / "run"
+    arguments = options(tiny | {"vectors": "glove.6B.50"})
+    refusal = command(train, *arguments, "--run-dir", run)
+    assert_refused(refusal, "'glove.6B.50'", "glove.6B.50d")
+    assert not run.exists()
+
+
+# --- evaluate -----------------------------------------------------------------------------------
+
+
+@pytest.mark.backend
+def test_evaluate_scores_the_test_split(run, command, tiny, tmp_path):
+    code, out, err = command(evaluate, run, "--record", tmp_path / "record.json")
+    assert (code, err) == (0, "")
+
+    def refuse(name):
+        pytest.fail(f"{name} is not JSON")
+
+    metrics = json.loads((run / "metrics.json").read_text(), parse_constant=refuse)
+    test = corpora.load("folder", tiny["corpus_path"], splits=["test"]).splits["test"]
+    assert (metrics["split"], metrics["examples"]) == ("test", len(test.texts))
+    for score in ("accuracy", "macro_f1"):
+        low, high = metrics[f"{score}_interval"]
+        assert 0 <= low <= metrics[score] <= high <= 1
+    assert {row["class_name"] for row in metrics["per_class"]} == set(TOPICS)
+    assert f"test accuracy: {metrics['accuracy']:.4f} (95% interval " in out
+    assert out.splitlines()[-1].startswith(f"written to {run}: metrics.json")
+
+    with np.load(run / "predictions.npz", allow_pickle=False) as predictions:
+        labels, probabilities = predictions["labels"], predictions["probabilities"]
+    np.testing.assert_array_equal(labels, test.labels)
+    assert (probabilities.argmax(axis=1) == labels).mean() == pytest.approx(metrics["accuracy"])
+    np.testing.assert_allclose(probabilities, research.load(run).predict(test.texts), atol=1e-5)
+    assert (run / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+    assert (run / "confusion_matrix.svg").read_text().startswith("<?xml")
+    assert json.loads((tmp_path / "record.json").read_text())["metrics"] == metrics
+
+
+@pytest.mark.backend
+def test_evaluate_says_so_where_there_is_no_test_split(run, command, monkeypatch):
+    load = corpora.load
+
+    def like_the_tutorial(*arguments, **options):
+        corpus = load(*arguments, **options)
+        corpus.splits.pop("test")
+        return corpus
+
+    monkeypatch.setattr(corpora, "load", like_the_tutorial)
+    code, out, err = command(evaluate, run, "--checkpoint", "last")
+    assert (code, err) == (0, "")
+    assert out.startswith("this corpus has no test split; these are validation scores")
+    assert "validation accuracy: " in out
+    assert "test accuracy" not in out
+    metrics = runs.read_json(run / "metrics.json")
+    assert (metrics["split"], metrics["checkpoint"]) == ("validation", "last")
+    validation = runs.load_position(run)["history"][-1]["validation_accuracy"]
+    assert metrics["accuracy"] == pytest.approx(validation)
+
+
+@pytest.mark.backend
+def test_evaluate_takes_the_corpus_from_where_it_is_now_if_it_is_the_same(
+    run, command, tiny, tmp_path
+):
+    moved = shutil.copytree(tiny["corpus_path"], tmp_path / "moved")
+    config = runs.read_json(run / "config.json")
+    runs.write_json(run / "config.json", config | {"corpus_path": "/no/longer/here"})
+    assert_refused(command(evaluate, run), "/no/longer/here")
+    assert command(evaluate, run, "--corpus-path", moved)[0] == 0
+
+    (run / "metrics.json").unlink()
+    (moved / "space" / "000.txt").write_text("other words")
+    assert_refused(command(evaluate, run, "--corpus-path", moved), "digest", "--corpus-path")
+    assert not (run / "metrics.json").exists()
+
+
+# --- predict ------------------------------------------------------------------------------------
+
+
+@pytest.mark.backend
+def test_predict_labels_lines_of_standard_input(run, command):
+    texts = ["orbit moon rocket", "", "größer als null"]
+    code, out, _ = command(predict, run, stdin="\r\n".join(texts).encode())
+    assert code == 0
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [text for _, _, text in rows] == texts
+    probabilities = research.load(run).predict(texts)
+    classes = sorted(TOPICS)
+    assert [label for label, _, _ in rows] == [classes[i] for i in probabilities.argmax(axis=1)]
+    for (_, shown, _), probability in zip(rows, probabilities.max(axis=1), strict=True):
+        assert float(shown) == pytest.approx(probability, abs=1e-4)
+
+
+@pytest.mark.backend
+def test_predict_labels_its_arguments(run, command):
+    code, out, _ = command(predict, run, *TEXTS)
+    assert code == 0
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [len(row) for row in rows] == [3] * len(TEXTS)
+    assert [text for _, _, text in rows] == [" ".join(text.split()) for text in TEXTS]
+
+
+@pytest.mark.backend
+def test_predict_shows_several_labels_and_json(run, command):
+    probabilities = research.load(run).predict(TEXTS)
+    _, out, _ = command(predict, run, *TEXTS, "--top", "3")
+    rows = [line.split("\t") for line in out.splitlines()]
+    for row, expected in zip(rows, probabilities, strict=True):
+        assert sorted(row[0:6:2]) == sorted(TOPICS)
+        assert [float(p) for p in row[1:6:2]] == pytest.approx(sorted(expected)[::-1], abs=1e-4)
+
+    _, out, _ = command(predict, run, *TEXTS, "--json", "--top", "2")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["text"] for answer in answers] == TEXTS  # tabs and all
+    for answer, row in zip(answers, rows, strict=True):
+        assert [best["label"] for best in answer["predictions"]] == [row[0], row[2]]
+
+
+@pytest.mark.backend
+def test_predict_answers_nothing_with_nothing(run, command):
+    assert command(predict, run, stdin=b"") == (0, "", "")
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("top", [0, 4, -1])
+def test_predict_refuses_more_labels_than_there_are(run, command, top):
+    refusal = command(predict, run, "text", "--top", top)
+    assert_refused(refusal, "--top from 1 to 3", f"received {top}")
+
+
+@pytest.mark.backend
+def test_predict_refuses_what_is_not_utf8(run, command):
+    refusal = command(predict, run, stdin=b"fine\nna\xefve\n")
+    assert_refused(refusal, "UTF-8", "0xef at byte 2 of line 2", "iconv")
+
+
+@pytest.mark.parametrize("module", [evaluate, predict])
+def test_a_folder_that_is_no_run_is_refused(command, module, tmp_path):
+    for place in (tmp_path, tmp_path / "absent"):
+        arguments = (place, "text") if module is predict else (place,)
+        assert_refused(command(module, *arguments), f"received {place}", "give the folder that")
+
+
+@pytest.mark.backend
+def test_a_damaged_run_is_refused_by_the_name_of_the_file(run, command):
+    (vocabulary, config) = (run / "vocabulary.txt", run / "config.json")
+    vocabulary.write_bytes(vocabulary.read_bytes()[:-1])
+    assert_refused(command(predict, run, "text"), str(vocabulary))
+    config.write_bytes(config.read_bytes()[:-20])
+    assert_refused(command(predict, run, "text"), str(config))
+
+
+# --- another backend ----------------------------------------------------------------------------
+
+
+@pytest.mark.backend
+def test_a_run_predicts_the_same_on_another_backend(trained):
+    _, run = trained
+    available = backends.installed()
+    if len(available) < 2:
+        pytest.skip("needs two backends")
+    other = available[available.index(backends.select()) - 1]
+    out = python(
+        *("-m", "research.predict", run, "--json", "--top", "3"),
+        env=os.environ | {"KERAS_BACKEND": other},
+        input="\n".join(TEXTS),
+        encoding="utf-8",
+    )
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["text"] for answer in answers] == TEXTS
+    shares = [{best["label"]: best["probability"] for best in a["predictions"]} for a in answers]
+    rows = [[share[label] for label in sorted(TOPICS)] for share in shares]
+    np.testing.assert_allclose(rows, research.load(run).predict(TEXTS), atol=1e-5)
+
+
+# --- mistakes and defects -----------------------------------------------------------------------
+
+
+def test_a_defect_keeps_its_traceback():
+    for defect in (lambda: np.zeros(-1), lambda: int("x"), lambda: json.loads("{")):
+        with pytest.raises(ValueError, match=r"."):
+            cli.guard(defect)
+    with pytest.raises(ZeroDivisionError):
+        cli.guard(lambda: 1 / 0)
+
+
+def test_a_mistake_is_one_line(tmp_path):
+    def mistake():
+        raise FileNotFoundError("expected\n  a file")
+
+    with pytest.raises(SystemExit, match=r"^error: expected a file$"):
+        cli.guard(mistake)
+    with pytest.raises(SystemExit, match=r"^error: expected --epochs"):
+        cli.guard(lambda: Config(epochs=0))
+    with pytest.raises(SystemExit) as leaving:
+        cli.guard(lambda: None)
+    assert leaving.value.code == 0
+
+
+def test_interrupting_is_no_error():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match=r"^interrupted$"):
+        cli.guard(interrupt)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = "from research import cli; cli.guard(lambda: print('line\\n' * 1_000_000))"
+    arguments = [sys.executable, "-c", code]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

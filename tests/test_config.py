@@ -1,0 +1,158 @@
+"""Options: their ranges, their documentation, and the file that keeps them."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from research import experiments, runs, train
+from research.config import Config
+
+FIELDS = [field.name for field in dataclasses.fields(Config)]
+NAN = float("nan")
+
+
+def save(run: Path, options: object) -> Path:
+    runs.write_json(run / "config.json", options)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("option", "fitting", "others"),
+    [
+        ("vocabulary_size", [3], [2, 0, -1]),
+        ("sequence_length", [1], [0, -200]),
+        ("dropout", [0.0, 0.999], [-0.1, 1.0, 50, NAN]),
+        ("learning_rate", [1e-9, 10], [0, -0.001, float("inf"), NAN]),
+        ("batch_size", [1], [0, -1]),
+        ("epochs", [1], [0, -1]),
+        ("seed", [0, 2**31 - 1], [-1, 2**31]),
+    ],
+)
+def test_an_option_out_of_its_range_is_refused_by_the_name_it_is_typed_with(
+    option, fitting, others
+):
+    for value in fitting:
+        assert getattr(Config(**{option: value}), option) == value
+    typed = "--" + option.replace("_", "-")
+    for value in others:
+        with pytest.raises(ValueError, match=rf"^expected {typed} to be .*, received {value}; "):
+            Config(**{option: value})
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_experiment_reads_as_it_was_saved(name, tmp_path):
+    saved = experiments.get(name)
+    assert Config.read(save(tmp_path, saved.to_json())) == saved
+
+
+def test_options_of_every_type_read_as_they_were_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved = Config(
+        corpus="csv",
+        corpus_path=Path("posts.csv"),
+        split_column="split",
+        vectors="ä/vectors.vec",
+        trainable_embeddings=True,
+        missing_vectors="random",
+        optimizer="adam",
+        dropout=0,  # an integer where a float is meant
+        learning_rate=0.02,
+    )
+    read = Config.read(save(tmp_path / "run", saved.to_json()))
+    # The command may go on from another folder, so the path became absolute.
+    assert read == dataclasses.replace(saved, corpus_path=tmp_path / "posts.csv")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("epochs", "20"),
+        ("epochs", 2.0),
+        ("epochs", True),
+        ("epochs", None),
+        ("learning_rate", "0.1"),
+        ("learning_rate", False),
+        ("trainable_embeddings", 1),
+        ("optimizer", "sgd"),
+        ("missing_vectors", None),
+        ("corpus", None),
+        ("corpus_path", 3),
+        ("split_column", []),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(option, value, tmp_path):
+    run = save(tmp_path, Config().to_json() | {option: value})
+    with pytest.raises(ValueError, match=rf"expected {option} in .*config\.json to be .*; restore"):
+        Config.read(run)
+
+
+def test_a_value_out_of_its_range_is_refused_by_name(tmp_path):
+    run = save(tmp_path, Config().to_json() | {"dropout": 1.5})
+    with pytest.raises(ValueError, match=r"--dropout .* received 1\.5"):
+        Config.read(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "received"),
+    [
+        (Config().to_json() | {"momentum": 0.9}, "'momentum'"),
+        ({k: v for k, v in Config().to_json().items() if k != "seed"}, "received"),
+        ([], "received list"),
+        ("text", "received str"),
+    ],
+)
+def test_options_unknown_or_missing_are_refused(options, received, tmp_path):
+    with pytest.raises(ValueError, match=rf"exactly the options .*{received}.*; train again"):
+        Config.read(save(tmp_path, options))
+
+
+def test_no_run_folder_and_no_json(tmp_path):
+    with pytest.raises(FileNotFoundError, match=rf"expected a run folder .* received {tmp_path}"):
+        Config.read(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="expected JSON"):
+        Config.read(tmp_path)
+
+
+def test_saved_options_are_plain_json():
+    options = Config(corpus_path=Path("/posts")).to_json()
+    assert json.loads(json.dumps(options)) == options
+    assert list(options) == FIELDS
+
+
+def documentation() -> dict[str, str]:
+    """The string below each field, which is no attribute at run time."""
+    (definition,) = ast.parse(inspect.getsource(Config)).body
+    return {
+        field.target.id: below.value.value
+        for field, below in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr)
+    }
+
+
+def test_every_option_is_documented_and_in_the_help(monkeypatch, capsys):
+    assert list(documentation()) == FIELDS
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr("sys.argv", ["research/train.py", "--help"])
+    with pytest.raises(SystemExit) as leaving:
+        train.main()
+    assert leaving.value.code == 0
+    shown = " ".join(re.sub(r"\x1b\[[0-9;]*m|│", " ", capsys.readouterr().out).split())
+    for option, text in documentation().items():
+        assert f"--{option.replace('_', '-')}" in shown
+        assert " ".join(text.split()) in shown
+    assert "python -m research.train" in shown
+    for experiment in experiments.EXPERIMENTS:
+        assert experiment in shown
+
+
+def test_a_misspelt_experiment_gets_a_suggestion():
+    with pytest.raises(ValueError, match=r"received 'newsgroup'; did you mean 'newsgroups'\?"):
+        experiments.get("newsgroup")
+    with pytest.raises(ValueError, match="received 'xyz'; choose one of these"):
+        experiments.get("xyz")

@@ -1,0 +1,53 @@
+"""The pictures of a run."""
+
+import numpy as np
+import pytest
+
+from research import figures
+
+HISTORY = [
+    {
+        "epoch": epoch,
+        "loss": 1 / epoch,
+        "accuracy": 1 - 0.5 / epoch,
+        "validation_loss": 1.5 / epoch,
+        "validation_accuracy": 1 - 0.6 / epoch,
+    }
+    for epoch in (1, 2, 3)
+]
+
+
+def draw(stem):
+    figures.learning_curves(HISTORY, stem)
+    return stem.with_name(f"{stem.name}.svg"), stem.with_name(f"{stem.name}.png")
+
+
+def test_learning_curves_are_written_as_svg_and_png(tmp_path):
+    svg, png = draw(tmp_path / "v1.2 curves")  # the dot is no suffix
+    assert {path.name for path in tmp_path.iterdir()} == {"v1.2 curves.svg", "v1.2 curves.png"}
+    for label in ("epoch", "loss (nats)", "accuracy", "train", "validation"):
+        assert f"<!-- {label} -->" in svg.read_text()
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_history_makes_the_same_files(tmp_path):
+    for one, other in zip(draw(tmp_path / "one"), draw(tmp_path / "other"), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_run_of_one_epoch_has_a_picture(tmp_path):
+    figures.learning_curves(HISTORY[:1], tmp_path / "curves")
+    assert (tmp_path / "curves.png").exists()
+
+
+@pytest.mark.parametrize("classes", [2, 31])
+def test_a_confusion_matrix_shows_its_counts_while_there_is_room(tmp_path, classes):
+    confusion = np.zeros((classes, classes), "int64")
+    confusion[0] = 0  # a class of which the split has no example
+    confusion[1, :2] = 123, 456
+    names = [f"a <class> & {number}" for number in range(classes)]
+    figures.confusion_matrix(confusion, names, tmp_path / "confusion")
+    svg = (tmp_path / "confusion.svg").read_text()
+    assert ("<!-- 456 -->" in svg) == (classes == 2)
+    assert "nan" not in svg
+    assert "a &lt;class&gt; &amp; 1" in svg
