@@ -33,14 +33,16 @@ class Classifier:
         config = Config.read(run)
         data = runs.read_json(run / "data.json")
         vocabulary = tokens.read_vocabulary(run / "vocabulary.txt")
-        weights = runs.load_arrays(run, checkpoint)
+        arrays = runs.load_arrays(run, checkpoint)
         model = models.build(
             config.model,
             np.zeros((len(vocabulary), data["embedding_dim"]), "float32"),
             config.sequence_length,
             len(data["class_names"]),
         )
-        loop.assign(loop.weights(model), weights)
+        variables = loop.weights(model)
+        # What training goes on from holds more than the weights: optimizer, counters of metrics.
+        loop.assign(variables, {name: arrays[name] for name in arrays if name in variables})
         return cls(config, data["class_names"], vocabulary, model)
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:

@@ -64,7 +64,7 @@ class KimCNN(keras.Model):
     so the logits of a text don't depend on how far it is padded.
     """
 
-    minimum_sequence_length = 5
+    minimum_sequence_length = 1
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class KimCNN(keras.Model):
         x = _embedding(embeddings, trainable_embeddings)(token_ids)
         is_word = ops.expand_dims(ops.cast(ops.not_equal(token_ids, 0), x.dtype), -1)
         x = ops.multiply(x, is_word)  # the row of padding may be trained, and must stay zero
+        # Room for the widest window that begins with the last word, as in Kim's own code.
+        x = ops.pad(x, [[0, 0], [0, 4], [0, 0]])
         maxima = []
         for width in (3, 4, 5):
             convolution = layers.Conv1D(
@@ -90,8 +92,8 @@ class KimCNN(keras.Model):
                 name=f"convolution_{width}",
             )
             # A window counts if it begins with a word. After ReLU, zero is as good as absent.
-            begins_with_word = is_word[:, : sequence_length - width + 1]
-            maxima.append(ops.max(ops.multiply(convolution(x), begins_with_word), axis=1))
+            windows = ops.multiply(convolution(x)[:, :sequence_length], is_word)
+            maxima.append(ops.max(windows, axis=1))
         x = Dropout(dropout, seed, name="dropout")(ops.concatenate(maxima, axis=-1))
         super().__init__(token_ids, _logits(classes, seed)(x), name="kim")
 

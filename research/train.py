@@ -7,7 +7,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
@@ -118,6 +118,8 @@ def train(
     models.check(config.model, config.sequence_length)
     run = run_dir or runs.new_folder(experiment, backend, config.seed)
     has_begun = runs.check_free(run, resume)
+    if resume and not has_begun:  # whoever restarts jobs need not know whether one had begun
+        print(f"no run in {run} yet, so this begins one")
     print(f"training {experiment!r} with {backend} on {loop.device()}", flush=True)
 
     corpus = corpora.load(
@@ -191,7 +193,7 @@ def train(
             ):
                 position.step = step
                 position.seconds = time.perf_counter() - started
-                _check_finite(running["loss"], run, config, position)
+                _check_finite("loss", [running["loss"]], run, config, position)
                 step_time_ms = 1000 * position.seconds / position.step
                 display.step(position.epoch, position.step, running, step_time_ms)
                 if stop() and position.step < steps:
@@ -199,7 +201,9 @@ def train(
                     raise Interrupted(_how_to_go_on(run, position))
 
             probabilities = loop.predict_probabilities(model, validation_ids)
-            _check_finite(float(probabilities.sum()), run, config, position)
+            # TensorFlow's max pooling makes -inf of NaN, so the loss alone does not tell.
+            state = trainer.state()
+            _check_finite("weights", state.values(), run, config, position)
             scores = metrics.scores(validation.labels, probabilities)
             record = {
                 "epoch": position.epoch + 1,
@@ -213,7 +217,7 @@ def train(
             best = best_epoch(history)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = loop.weight_values(model) if best is record else None
-            runs.save_checkpoint(run, asdict(position), trainer.state(), best_weights)
+            runs.save_checkpoint(run, asdict(position), state, best_weights)
             runs.write_history(run, history)
             if stop() and position.epoch < config.epochs:
                 raise Interrupted(_how_to_go_on(run, position))
@@ -248,11 +252,13 @@ def _check_same(saved: Config, given: Config, run: Path | None) -> None:
             )
 
 
-def _check_finite(loss: float, run: Path, config: Config, position: Position) -> None:
-    if not math.isfinite(loss):
+def _check_finite(
+    what: str, values: Iterable[Any], run: Path, config: Config, position: Position
+) -> None:
+    if not all(np.isfinite(value).all() for value in values):
         kept = f"the checkpoint of epoch {position.epoch} in {run}" if position.epoch else "none"
         raise ValueError(
-            f"expected a finite loss, received {loss} by step {position.step} of epoch "
+            f"expected finite {what}, received NaN or infinity by step {position.step} of epoch "
             f"{position.epoch + 1} with learning rate {config.learning_rate}; "
             f"lower --learning-rate; last good checkpoint: {kept}"
         )

@@ -106,14 +106,14 @@ def test_kim_is_the_network_that_plain_keras_layers_make():
 def test_the_logits_of_kim_do_not_depend_on_more_padding():
     words = texts(3, 8)
     answers = []
-    for sequence_length in (12, 13, 40):  # four more hold every window that begins with a word
+    for sequence_length in (8, 9, 12, 40):
         model = models.build("kim", vectors(50), sequence_length, 4)
         for width in (3, 4, 5):  # with a bias, a window of nothing but padding has a value too
             kernel, bias = model.get_layer(f"convolution_{width}").get_weights()
             model.get_layer(f"convolution_{width}").set_weights([kernel, np.full_like(bias, 9)])
         answers.append(logits(model, np.pad(words, ((0, 0), (0, sequence_length - 8)))))
-    np.testing.assert_allclose(answers[1], answers[0], atol=1e-6)
-    np.testing.assert_allclose(answers[2], answers[0], atol=1e-6)
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], atol=1e-6)
 
 
 def test_a_trained_row_of_padding_does_not_reach_the_logits_of_kim():
@@ -127,15 +127,9 @@ def test_a_trained_row_of_padding_does_not_reach_the_logits_of_kim():
 
 
 def test_a_text_without_words_has_finite_logits():
-    for name, sequence_length in (("kim", 5), ("tutorial", 149)):
+    for name, sequence_length in (("kim", 1), ("tutorial", 149)):
         model = models.build(name, vectors(50), sequence_length, 4)
         assert np.isfinite(logits(model, np.zeros((1, sequence_length)))).all()
-
-
-def test_a_text_too_short_for_kim_is_refused():
-    with pytest.raises(ValueError, match=r"5 or more.*'kim'.*received 4"):
-        models.build("kim", vectors(50), 4, 4)
-    assert models.build("kim", vectors(50), 5, 4).output_shape == (None, 4)
 
 
 # --- both ---------------------------------------------------------------------------------------
