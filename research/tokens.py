@@ -12,11 +12,12 @@ more than 1,000 bytes is learned (`learn_vocabulary`).
 Page: https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/
 """
 
+import functools
 import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,19 +188,26 @@ def _check_encoding(texts: Sequence[str], vocabulary: Sequence[str], sequence_le
 
 def _encode_into(token_ids: np.ndarray, texts: Sequence[str], vocabulary: Sequence[str]) -> None:
     """Fill `token_ids` (`int32[examples, sequence_length]`) with the words of the texts."""
+    vectorize = _vectorizer(tuple(vocabulary), token_ids.shape[1])
+    start = 0
+    for batch in _batches(texts):
+        token_ids[start : start + len(batch)] = vectorize(batch).numpy()
+        start += len(batch)
+
+
+@functools.lru_cache(maxsize=2)  # whoever labels texts one by one builds it once
+def _vectorizer(vocabulary: tuple[str, ...], sequence_length: int) -> Callable[[list[bytes]], Any]:
+    """Return a function from texts to a TensorFlow tensor, `int64[texts, sequence_length]`."""
     tf = _import_tensorflow()
     import keras
 
     layer = keras.layers.TextVectorization(
-        vocabulary=list(vocabulary), output_sequence_length=token_ids.shape[1]
+        vocabulary=list(vocabulary), output_sequence_length=sequence_length
     )
     # In a TensorFlow graph the layer's result stays a TensorFlow tensor on every backend; called
     # directly, it would become a JAX or PyTorch tensor and travel to the GPU and back.
     vectorize = tf.function(layer, input_signature=[tf.TensorSpec([None], tf.string)])
-    start = 0
-    for batch in _batches(texts):
-        token_ids[start : start + len(batch)] = vectorize(tf.constant(batch)).numpy()
-        start += len(batch)
+    return lambda batch: vectorize(tf.constant(batch))
 
 
 def _import_tensorflow() -> Any:
