@@ -31,6 +31,7 @@ def no_tensorflow(monkeypatch):
         raise AssertionError("the cache should have had this")
 
     monkeypatch.setattr(tokens, "_import_tensorflow", refuse)
+    tokens._vectorizer.cache_clear()
 
 
 # What TextVectorization documents, in plain Python: bytes methods know ASCII only, as it does.
