@@ -26,10 +26,10 @@ class Display:
         console = Console(file=sys.stdout, highlight=False)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(),
-            TextColumn("step {task.fields[step]}/{task.fields[steps]} {task.fields[running]}"),
-            TextColumn("left"),
+            BarColumn(bar_width=8),  # the whole line fits into 80 columns
+            TextColumn("{task.fields[step]}/{task.fields[steps]} {task.fields[running]}"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -65,7 +65,7 @@ class Display:
             completed=epoch * self._steps + step,
             epoch=epoch + 1,
             step=step,
-            running=f"loss {running['loss']:.4f} accuracy {running['accuracy']:.4f} "
+            running=f"loss {running['loss']:.4f} acc {running['accuracy']:.4f} "
             f"{step_time_ms:.0f} ms/step",
         )
 
