@@ -39,6 +39,17 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Times steps on every backend: `nox -s benchmarks -- [--quick] [--embedding-dim 100]`."""
+    install(session, "all")
+    session.run("python", "-m", "benchmarks.run", *session.posargs)
+    quick = ["--records", "runs/benchmarks", "--results", "runs/benchmarks"]
+    session.run(
+        "python", "-m", "benchmarks.table", *(quick if "--quick" in session.posargs else [])
+    )
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Checks style, types, and which module may import what."""
     install(session, "dev")

@@ -1,0 +1,277 @@
+"""Makes the tables and the figure of step times from the records: `python -m benchmarks.table`.
+
+Nothing is measured here, and every number comes from `results/benchmarks/*.json`. Written are
+`results/tables/step_time.md` and `.tex` (booktabs), `results/figures/step_time.svg` and `.png`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import tyro
+from matplotlib.figure import Figure
+
+from research import runs
+
+# Same records, same file: no date, and names of SVG elements that don't change from run to run.
+matplotlib.rcParams["svg.hashsalt"] = "keras-text-research"
+
+TRAINING_COLUMNS = (
+    "framework",
+    "what",
+    "precision",
+    "jit",
+    "ms/step [quartiles]",
+    "n",
+    "of the limit",
+    "against model.fit",
+    "against the best native",
+)
+INFERENCE_COLUMNS = ("framework", "what", "items", "ms [quartiles]", "n", "items/s")
+
+Record = dict[str, Any]
+Row = dict[str, Any]
+
+
+def main(records: Path = Path("results/benchmarks"), results: Path = Path("results")) -> None:
+    """Makes tables and a figure of all records in a folder.
+
+    Args:
+      records: the folder of the records.
+      results: the folder for `tables/` and `figures/`.
+    """
+    paths = sorted(records.glob("*.json"))
+    if not paths:
+        raise ValueError(
+            f"expected a record in {records}, received none; python -m benchmarks.run writes one"
+        )
+    read = [json.loads(path.read_bytes()) for path in paths]
+    parts = [markdown(record, path.name) for record, path in zip(read, paths, strict=True)]
+    runs.write(results / "tables" / "step_time.md", "\n".join(["# Step times\n", *parts]).encode())
+    parts = [latex(record, path.name) for record, path in zip(read, paths, strict=True)]
+    runs.write(results / "tables" / "step_time.tex", "\n".join(parts).encode())
+    print(f"written: {results / 'tables' / 'step_time'}.md and .tex")
+    timed = [record for record in read if training(record)]
+    if timed:  # else it was told to leave all training steps out
+        draw(timed, results / "figures" / "step_time")
+        print(f"written: {results / 'figures' / 'step_time'}.svg and .png")
+
+
+def step_gflop(record: Record) -> float:
+    """Returns the products of a step on a whole batch, in 10**9 floating-point operations."""
+    steps = (row["gflop_per_round"] / row["units_per_round"] for row in training(record))
+    return max(map(float, steps))
+
+
+def best_gflops(record: Record) -> float:
+    """Returns the best rate of float32 matrix products seen in any process, in GFLOP/s."""
+    return max(float(rate) for row in training(record) for rate in row["matmul_gflops"])
+
+
+def training(record: Record) -> list[Row]:
+    """Returns the rows about a training step, the quickest first."""
+    found = [row for row in record["rows"] if row["kind"] != "inference"]
+    return sorted(found, key=lambda row: row["unit_time_ms"]["median"])
+
+
+def training_cells(record: Record) -> list[list[str]]:
+    """Returns the cells of the first table."""
+    rows = training(record)
+    fit_ms = {row["framework"]: _median(row) for row in rows if row["kind"] == "fit"}
+    best_native_ms = min((_median(row) for row in rows if row["kind"] == "peer"), default=None)
+    cells = []
+    for row in rows:
+        gflop = row["gflop_per_round"] / row["units_per_round"]
+        limit_ms = 1e3 * gflop / best_gflops(record)
+        cells.append(
+            [
+                row["framework"],
+                row["name"],
+                row["precision"],
+                row["jit"],
+                _with_quartiles(row, 1),
+                str(row["unit_time_ms"]["n"]),
+                f"{100 * limit_ms / _median(row):.0f}%",
+                _times_faster(fit_ms.get(row["framework"]), row),
+                _times_faster(best_native_ms, row),
+            ]
+        )
+    return cells
+
+
+def inference_cells(record: Record) -> list[list[str]]:
+    """Returns the cells of the second table."""
+    rows = [row for row in record["rows"] if row["kind"] == "inference"]
+    return [
+        [
+            row["framework"],
+            row["name"],
+            f"{row['units_per_round']:,}",
+            _with_quartiles(row, row["units_per_round"]),
+            str(row["unit_time_ms"]["n"]),
+            f"{1e3 / _median(row):,.0f}",
+        ]
+        for row in sorted(rows, key=lambda row: (row["name"], _median(row)))
+    ]
+
+
+def markdown(record: Record, name: str) -> str:
+    """Returns a section for a record.
+
+    Args:
+      record: its content.
+      name: of its file.
+    """
+    lines = [f"## {heading(record)}", "", *(f"**Doubtful:** {d}.\n" for d in record["doubts"])]
+    for columns, cells in _tables(record):
+        right = _numeric(columns)
+        lines.append("| " + " | ".join(columns) + " |")
+        lines.append("|" + "|".join("---:" if is_right else "---" for is_right in right) + "|")
+        lines += ["| " + " | ".join(row) + " |" for row in cells]
+        lines.append("")
+    lines += [f"- {note}" for note in notes(record, name)]
+    return "\n".join(lines) + "\n"
+
+
+def latex(record: Record, name: str) -> str:
+    """Returns the same as LaTeX, for the package booktabs.
+
+    Args:
+      record: its content.
+      name: of its file.
+    """
+    lines = [f"% {name}: {heading(record)}"]
+    lines += [f"% Doubtful: {doubt}." for doubt in record["doubts"]]
+    lines += [f"% {note}" for note in notes(record, name)]
+    for columns, cells in _tables(record):
+        alignment = "".join("r" if is_right else "l" for is_right in _numeric(columns))
+        lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
+        lines += [_latex_row(columns), r"\midrule", *map(_latex_row, cells)]
+        lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(lines) + "\n"
+
+
+def heading(record: Record) -> str:
+    """Returns what was computed on, and at which size."""
+    devices = dict.fromkeys(record["machine"]["devices"].values())
+    gpus = [device.partition(": ")[2] for device in devices if not device.startswith("cpu")]
+    device = ", ".join(gpus) or record["machine"]["processor"]
+    return (
+        f"{device}, {record['machine']['threads']} threads, {record['about']['embedding_dim']} "
+        f"dimensions, batch {record['about']['batch_size']}"
+    )
+
+
+def notes(record: Record, name: str) -> list[str]:
+    """Returns what a reader must know of the numbers, a sentence or two each."""
+    about, method, machine = record["about"], record["method"], record["machine"]
+    found = [
+        f"The tutorial's network on {about['corpus']}, {about['training_examples']:,} examples of "
+        f"{about['sequence_length']} tokens, {about['vocabulary_size']:,} words, vectors: "
+        f"{about['vectors']}. Record: {name}, commit {machine['commit']}.",
+        f"Median and quartiles over n rounds, from {method['processes']} processes of each row, "
+        "all in a random order, after compiling and a warm-up. The steps of a round are not told "
+        "apart: a time is the round's divided by its steps. `our epoch` and `model.fit` run whole "
+        "epochs and copy each batch; the others have their batches on the device.",
+        "float32 means 24 bits throughout: TF32 is switched off on every GPU.",
+    ]
+    if training(record):
+        gflop, rate = step_gflop(record), best_gflops(record)
+        found.append(
+            f"The limit is the time of a step's products alone, {gflop:.2f} GFLOP at the best rate "
+            f"of float32 matrix products seen in any process, {rate:.0f} GFLOP/s: "
+            f"{1e3 * gflop / rate:.1f} ms."
+        )
+    checks = {
+        f"{row['framework']} {row['name']}": max(row["check"].values())
+        for row in training(record)
+        if row["check"]
+    }
+    if checks:
+        found.append(
+            "At equal weights and without dropout, loss, gradients and a step of each native row "
+            "differed from our model's by a share of at most: "
+            + ", ".join(f"{name} {difference:.0e}" for name, difference in checks.items())
+            + "."
+        )
+    if any(row["kind"] == "inference" for row in record["rows"]):
+        found.append(
+            "Labels are for the validation split; `model.predict` takes 32 texts at a time, its "
+            "default, ours 512. Texts to token ids are learning the vocabulary and encoding, of at "
+            f"most {about['slice_texts']:,} texts: of all, the tutorial's array takes 10 GB."
+        )
+    found += [f"Left out: {left['subject']}: {left['reason']}." for left in record["left_out"]]
+    return found
+
+
+def draw(records: Sequence[Record], stem: Path) -> None:
+    """Draws the step times, a panel for each record: bars are medians, dots those of processes.
+
+    Args:
+      records: their contents, each with a training step.
+      stem: the path without its suffix; `.svg` and `.png` are written.
+    """
+    heights = [1 + 0.28 * len(training(record)) for record in records]
+    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(records), 1, squeeze=False, height_ratios=heights)[:, 0]
+    colors = {"ours": "tab:blue", "fit": "tab:orange", "peer": "tab:gray"}
+    for axes, record in zip(panels, records, strict=True):
+        rows = training(record)[::-1]
+        for position, row in enumerate(rows):
+            axes.barh(position, _median(row), color=colors[row["kind"]], alpha=0.6)
+            medians = row["unit_time_ms"]["medians_of_processes"]
+            axes.plot(medians, [position] * len(medians), "k.", markersize=4)
+        axes.set_yticks(range(len(rows)), [f"{row['framework']}: {row['name']}" for row in rows])
+        limit_ms = 1e3 * step_gflop(record) / best_gflops(record)
+        axes.axvline(limit_ms, color="tab:red", linestyle="--", linewidth=1)
+        axes.set(xlabel="ms/step; dashed: its arithmetic alone", xlim=(0, None))
+        axes.set_title(heading(record) + (" (doubtful)" if record["doubts"] else ""), fontsize=9)
+        if _median(rows[0]) > 10 * _median(rows[-1]):  # one slow row would hide all the others
+            axes.set_xscale("log")
+            axes.set_xlim(limit_ms / 2, None)
+    svg, png = (stem.with_name(stem.name + suffix) for suffix in (".svg", ".png"))
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(png, bbox_inches="tight", dpi=150)
+
+
+def _tables(record: Record) -> list[tuple[Sequence[str], list[list[str]]]]:
+    found = [
+        (TRAINING_COLUMNS, training_cells(record)),
+        (INFERENCE_COLUMNS, inference_cells(record)),
+    ]
+    return [(columns, cells) for columns, cells in found if cells]
+
+
+def _numeric(columns: Sequence[str]) -> list[bool]:
+    return [column not in ("framework", "what", "precision", "jit") for column in columns]
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&") for cell in cells)
+    return " & ".join(escaped) + r" \\"
+
+
+def _median(row: Row) -> float:
+    median: float = row["unit_time_ms"]["median"]
+    return median
+
+
+def _with_quartiles(row: Row, units: int) -> str:
+    times = row["unit_time_ms"]
+    values = (units * times[name] for name in ("median", "first_quartile", "third_quartile"))
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*values)
+
+
+def _times_faster(reference_ms: float | None, row: Row) -> str:
+    return "–" if reference_ms is None else f"{reference_ms / _median(row):.2f}x"  # noqa: RUF001
+
+
+if __name__ == "__main__":
+    try:
+        tyro.cli(main, prog="python -m benchmarks.table")
+    except (ValueError, OSError) as error:
+        sys.exit("error: " + " ".join(str(error).split()))

@@ -1,0 +1,154 @@
+"""What is timed: the texts, the network, and the arithmetic that a step of it takes.
+
+The network is the tutorial's, `research.models.TutorialCNN`, on the train split of `news20-bydate`.
+With 50 dimensions it has the vectors `glove.6B.50d`; with any other number random normal vectors
+stand in, since no step's time depends on the values.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from research import corpora, embeddings, tokens
+
+BATCH_SIZE = 128
+VOCABULARY_SIZE = 20_000
+SEQUENCE_LENGTH = 200
+SLICE_TEXTS = 2_000
+"""Texts for the tokenizers: the tutorial's own call needs 10 GB of memory for 16,000 posts."""
+
+_GLOVE_DIM = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """The data of a benchmark, all of it read before any clock starts.
+
+    Attributes:
+      texts: of the train split.
+      token_ids: int32[examples, sequence_length] of these texts, mapped from a file.
+      labels: int32[examples].
+      new_texts: of the validation split, for inference.
+      new_token_ids: int32[texts, sequence_length] of these.
+      vocabulary: the words; a token id is an index into it.
+      class_names: a label is an index into it.
+      matrix: float32[words, embedding_dim], a vector for each word.
+      description: what the record says of all this.
+    """
+
+    texts: list[str]
+    token_ids: np.ndarray
+    labels: np.ndarray
+    new_texts: list[str]
+    new_token_ids: np.ndarray
+    vocabulary: list[str]
+    class_names: list[str]
+    matrix: np.ndarray
+    batch_size: int
+    description: dict[str, Any]
+
+
+def load(embedding_dim: int, quick: bool) -> Work:
+    """Reads the corpus, or makes a tiny one up for a quick try.
+
+    Raises:
+      ValueError: `embedding_dim` is below 1.
+      OSError: the corpus or the vectors could not be fetched.
+      ModuleNotFoundError: the cache lacks the token ids and TensorFlow is not installed.
+    """
+    if embedding_dim < 1:
+        raise ValueError(
+            f"expected an embedding_dim of 1 or more, received {embedding_dim}; "
+            f"use {_GLOVE_DIM}, or 100 as the tutorial"
+        )
+    return _made_up(embedding_dim) if quick else _newsgroups(embedding_dim)
+
+
+def _newsgroups(embedding_dim: int) -> Work:
+    corpus = corpora.load("news20-bydate")
+    train, validation = corpus.splits["train"], corpus.splits["validation"]
+    vocabulary = tokens.learn_vocabulary(train.texts, VOCABULARY_SIZE)
+    matrix, vectors = random_vectors(len(vocabulary), embedding_dim), "random normal"
+    if embedding_dim == _GLOVE_DIM:
+        vectors = f"glove.6B.{_GLOVE_DIM}d"
+        matrix, _ = embeddings.embedding_matrix(embeddings.load_vectors(vectors), vocabulary)
+    return Work(
+        train.texts,
+        tokens.encode_cached(train.texts, vocabulary, SEQUENCE_LENGTH),
+        train.labels,
+        validation.texts,
+        tokens.encode_cached(validation.texts, vocabulary, SEQUENCE_LENGTH),
+        vocabulary,
+        corpus.class_names,
+        matrix,
+        BATCH_SIZE,
+        {
+            "corpus": corpus.name,
+            "corpus_digest": corpus.digest,
+            "training_examples": len(train.texts),
+            "vectors": vectors,
+            "embedding_dim": embedding_dim,
+            "vocabulary_size": len(vocabulary),
+            "sequence_length": SEQUENCE_LENGTH,
+            "batch_size": BATCH_SIZE,
+        },
+    )
+
+
+def _made_up(embedding_dim: int) -> Work:
+    """Texts of random words, in numbers that take seconds; no file and no TensorFlow is needed."""
+    words, sequence_length, examples, batch_size = 100, 150, 64, 16
+    generator = np.random.default_rng(0)
+    vocabulary = [*tokens.SPECIAL_WORDS, *(f"w{number}" for number in range(2, words))]
+    token_ids = generator.integers(2, words, (examples, sequence_length), dtype="int32")
+    texts = [" ".join(vocabulary[i] for i in row) for row in token_ids]
+    return Work(
+        texts,
+        token_ids,
+        np.arange(examples, dtype="int32") % 3,
+        texts[:20],
+        token_ids[:20],
+        vocabulary,
+        ["a", "b", "c"],
+        random_vectors(words, embedding_dim),
+        batch_size,
+        {
+            "corpus": "made up: random words, to try the suite quickly",
+            "corpus_digest": None,
+            "training_examples": examples,
+            "vectors": "random normal",
+            "embedding_dim": embedding_dim,
+            "vocabulary_size": words,
+            "sequence_length": sequence_length,
+            "batch_size": batch_size,
+        },
+    )
+
+
+def random_vectors(words: int, embedding_dim: int) -> np.ndarray:
+    """Returns float32[words, embedding_dim], as spread as GloVe's; padding and [UNK] are zeros."""
+    vectors = np.random.default_rng(0).normal(0, 0.4, (words, embedding_dim)).astype("float32")
+    vectors[: len(tokens.SPECIAL_WORDS)] = 0
+    return vectors
+
+
+def training_flop(model: Any) -> int:
+    """Returns the floating-point operations that a step takes for one example.
+
+    Counted are the products of convolutions and dense layers, a multiplication and an addition
+    each: forward, for the gradient of the weights, and for the gradient of the layer's input. The
+    first layer does without the last, since the embedding below it is frozen. Biases, ReLU,
+    pooling, dropout, the loss and the optimizer are left out: together they are below 1%.
+
+    Args:
+      model: a Keras model, one layer after the other.
+    """
+    flop = 0
+    products = 2  # of the first layer
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            positions = int(np.prod(layer.output.shape[1:-1]))  # 1 for a dense layer
+            flop += 2 * products * positions * int(np.prod(layer.kernel.shape))
+            products = 3
+    return flop

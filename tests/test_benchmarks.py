@@ -1,0 +1,278 @@
+"""The benchmark suite: that peers compute the same, what a step is, and what a table says."""
+
+import importlib
+import json
+
+import pytest
+
+from benchmarks import machine, run, table, work
+from research import backends
+
+BACKEND = backends.select()
+TINY = work.load(embedding_dim=8, quick=True)
+# The benchmark itself checks torch.compile as well; here it would take most of the time.
+MODES = {"tensorflow": ["function", "xla"], "jax": ["jit", "scan"], "torch": ["eager"]}
+
+
+def unit_times(*ms):
+    return {
+        "median": ms[1],
+        "first_quartile": ms[0],
+        "third_quartile": ms[2],
+        "minimum": ms[0],
+        "n": 3,
+        "medians_of_processes": list(ms),
+    }
+
+
+def row(framework, name, kind, times, **more):
+    training = {"precision": "float32", "jit": "XLA", "check": None, "matmul_gflops": [90.0, 100.0]}
+    training |= {"units_per_round": 4, "gflop_per_round": 8.0}
+    of_row = {"framework": framework, "backend": framework, "name": name, "kind": kind}
+    return of_row | training | {"unit_time_ms": unit_times(*times)} | more
+
+
+RECORD = {
+    "about": {
+        "corpus": "news20-bydate",
+        "training_examples": 10164,
+        "sequence_length": 200,
+        "vocabulary_size": 20000,
+        "vectors": "glove.6B.50d",
+        "embedding_dim": 50,
+        "batch_size": 128,
+        "slice_texts": 2000,
+    },
+    "method": {"processes": 3},
+    "machine": {
+        "processor": "Some CPU",
+        "threads": 2,
+        "devices": {"jax": "cpu: cpu"},
+        "commit": "c0ffee",
+    },
+    "doubts": [],
+    "left_out": [{"subject": "torch", "reason": "not installed"}],
+    "rows": [
+        row("jax", "model.fit", "fit", (70, 80, 90)),
+        row("jax", "our step", "ours", (39.96, 40, 41.04)),
+        row("jax", "native, jit", "peer", (49, 50, 51), check={"loss": 1e-7, "step": 2e-6}),
+        row(
+            "numpy",
+            "vectors_from the cache",
+            "inference",
+            (0.25, 0.5, 1),
+            units_per_round=2000,
+            gflop_per_round=None,
+            matmul_gflops=[None],
+        ),
+    ],
+}
+
+TRAINING_TABLE = """\
+## Some CPU, 2 threads, 50 dimensions, batch 128
+
+| framework | what | precision | jit | ms/step [quartiles] | n | of the limit | against model.fit \
+| against the best native |
+|---|---|---|---|---:|---:|---:|---:|---:|
+| jax | our step | float32 | XLA | 40.0 [40.0, 41.0] | 3 | 50% | 2.00x | 1.25x |
+| jax | native, jit | float32 | XLA | 50.0 [49.0, 51.0] | 3 | 40% | 1.60x | 1.00x |
+| jax | model.fit | float32 | XLA | 80.0 [70.0, 90.0] | 3 | 25% | 1.00x | 0.62x |
+
+| framework | what | items | ms [quartiles] | n | items/s |
+|---|---|---:|---:|---:|---:|
+| numpy | vectors_from the cache | 2,000 | 1000.0 [500.0, 2000.0] | 3 | 2,000 |
+"""
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("mode", MODES[BACKEND])
+def test_a_native_peer_computes_what_our_model_computes(mode):
+    from benchmarks import check
+
+    differences = check.differences(TINY, mode)
+    assert differences.keys() == {"loss", "gradients", "step"}
+    assert max(differences.values()) <= check.TOLERANCE
+
+
+@pytest.mark.backend
+def test_a_peer_that_computes_something_else_is_found(monkeypatch):
+    from benchmarks import check
+
+    peers = importlib.import_module(f"benchmarks.peers_{BACKEND}")
+    monkeypatch.setattr(peers, "_EPSILON", 1e-8)  # that of PyTorch
+    differences = check.differences(TINY, MODES[BACKEND][0])
+    assert differences["step"] > 10 * check.TOLERANCE
+    assert differences["gradients"] <= check.TOLERANCE
+
+    # Another network: the convolution's kernel is the other way round in time.
+    kernel = "convolution_2/kernel"
+
+    class Turned(peers.Peer):
+        def __init__(self, weights, dropout, mode):
+            super().__init__(weights | {kernel: weights[kernel][::-1].copy()}, dropout, mode)
+
+    monkeypatch.setattr(peers, "Peer", Turned)
+    differences = check.differences(TINY, MODES[BACKEND][0])
+    assert min(differences["loss"], differences["gradients"]) > 10 * check.TOLERANCE
+
+
+@pytest.mark.backend
+def test_a_peer_trains():
+    from benchmarks import check
+
+    peer = check.peer(TINY, MODES[BACKEND][0])
+    batches = peer.put(TINY.token_ids[None, :16], TINY.labels[None, :16])
+    first = peer.train(batches)
+    assert min(peer.train(batches) for _ in range(20)) < first / 2
+
+
+@pytest.mark.backend
+def test_the_products_of_the_tutorials_step():
+    from research import models
+
+    model = models.build("tutorial", work.random_vectors(50, 100), 200, 20)
+    # Multiplications: 196, 35 and 3 places of three convolutions, and two dense layers.
+    first = 196 * 5 * 100 * 128
+    others = (35 + 3) * 5 * 128 * 128 + 128 * 128 + 128 * 20
+    # Each with an addition; forward and backward, where the first has no gradient of its input.
+    assert work.training_flop(model) == 2 * (2 * first + 3 * others)
+    assert 128 * work.training_flop(model) == pytest.approx(8.8e9, rel=5e-3)
+
+
+def test_random_vectors_are_none_for_padding():
+    vectors = work.random_vectors(10, 4)
+    assert (vectors[:2] == 0).all()
+    assert (vectors[2:] != 0).all()
+    with pytest.raises(ValueError, match="embedding_dim of 1 or more, received 0; use 50"):
+        work.load(0, quick=True)
+
+
+def test_made_up_texts_are_those_of_their_token_ids():
+    from research import tokens
+
+    found = tokens.encode(TINY.texts, TINY.vocabulary, TINY.token_ids.shape[1])
+    assert (found == TINY.token_ids).all()
+
+
+def test_a_warm_up_ends_when_three_rounds_agree(monkeypatch):
+    from benchmarks import timing
+
+    seconds = iter([9.0, 2.0, 1.0, 1.04, 1.0])
+    monkeypatch.setattr(timing, "timed", lambda call: next(seconds))
+    assert timing.warm_up(lambda: None, limit_s=100) == [9.0, 2.0, 1.0, 1.04, 1.0]
+    seconds = iter([9.0, 2.0, 1.0])
+    assert timing.warm_up(lambda: None, limit_s=10) == [9.0, 2.0]
+    assert not timing.is_steady([1.0, 1.0])
+    assert not timing.is_steady([1.0, 1.06, 1.0])
+
+
+def test_how_long_and_how_many_rounds_are(monkeypatch):
+    from benchmarks import timing
+
+    assert [timing.round_count(s) for s in (10, 0.5, 0.001)] == [3, 6, 20]
+    for step_s, steps in ((4, 1), (0.1, 5), (0.001, 8)):
+        seconds = iter([30.0, step_s])
+        monkeypatch.setattr(timing, "timed", lambda call, seconds=seconds: next(seconds))
+        assert timing.steps_in_a_round(lambda count: None, quick=False) == (steps, 30.0)
+
+
+def test_a_busy_or_changing_machine_is_doubtful():
+    rows = [{"backend": "jax", "matmul_gflops": [100, None]}]
+    rows += [{"backend": "torch", "matmul_gflops": [180]}]  # another library, no doubt
+    assert run.doubts(1.0, 2, rows) == []
+    assert run.doubts(None, 2, rows) == []
+    assert run.doubts(1.1, 2, rows) == [
+        "the machine was busy before the first process: load average 1.10 on 2 cores"
+    ]
+    rows += [{"backend": "jax", "matmul_gflops": [116]}]
+    (doubt,) = run.doubts(0, 2, rows)
+    assert "on jax went from 100 to 116 GFLOP/s" in doubt
+
+
+def test_every_library_gets_the_same_threads():
+    settings = machine.settings(3)
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    assert [settings[name] for name in names] == ["3", "3", "3"]
+    assert settings["NVIDIA_TF32_OVERRIDE"] == "0"
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(ValueError, match=r"exit status 1 and 'no peer'; run it alone: KERAS_BACK"):
+        run._python(["-c", "raise SystemExit('no peer')"], BACKEND, {})
+
+
+def test_what_is_not_installed_or_not_asked_for_is_named():
+    devices = {"jax": "cpu: cpu"}
+    planned, left_out = run._select(run.subjects(devices), devices, "")
+    reasons = {left["subject"]: left["reason"] for left in left_out}
+    assert reasons["tensorflow"] == reasons["torch"] == "not installed"
+    assert "TensorFlow, which is not installed" in reasons["jax: strings to labels, ours"]
+    assert "for a CPU" in reasons["jax: native, scan"]
+    assert not any(subject.text for subject in planned)
+    devices = {"jax": "gpu: some GPU"}
+    planned, _ = run._select(run.subjects(devices), devices, "native")
+    assert [subject.name for subject in planned] == ["native, jit", "native, scan"]
+    with pytest.raises(
+        ValueError, match="match something, received 'nonesuch'; match one of jax: our"
+    ):
+        run._select(run.subjects(devices), devices, "nonesuch")
+
+
+def test_a_table_says_what_the_record_says():
+    text = table.markdown(RECORD, "some-cpu-50d.json")
+    assert text.startswith(TRAINING_TABLE)
+    assert "2.00 GFLOP at the best rate" in text
+    assert "100 GFLOP/s: 20.0 ms." in text
+    assert "at most: jax native, jit 2e-06." in text
+    assert "- Left out: torch: not installed." in text
+    assert "Doubtful" not in text
+    assert "**Doubtful:** busy." in table.markdown(RECORD | {"doubts": ["busy"]}, "")
+
+
+def test_latex_has_the_same_cells_escaped():
+    text = table.latex(RECORD, "some-cpu-50d.json")
+    cells = r"jax & our step & float32 & XLA & 40.0 [40.0, 41.0] & 3 & 50\% & 2.00x & 1.25x \\"
+    assert cells in text
+    assert r"vectors\_from the cache & 2,000" in text
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 2
+
+
+def test_the_command_makes_tables_and_a_figure_of_all_records(tmp_path, capsys):
+    with pytest.raises(ValueError, match=r"expected a record in .*; python -m benchmarks.run"):
+        table.main(tmp_path, tmp_path)
+    slow = row("torch", "native, eager", "peer", (900, 999, 1000))
+    for name, record in (("a", RECORD), ("b", RECORD | {"rows": [*RECORD["rows"], slow]})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    table.main(tmp_path, tmp_path)
+    text = (tmp_path / "tables" / "step_time.md").read_text()
+    assert text.count("## Some CPU") == 2
+    assert "| torch | native, eager | float32 | XLA | 999.0 [900.0, 1000.0] | 3 | 2% | – |" in text  # noqa: RUF001
+    svg = (tmp_path / "figures" / "step_time.svg").read_text()
+    assert svg.count("<!-- jax: our step -->") == 2
+    assert (tmp_path / "figures" / "step_time.png").read_bytes().startswith(b"\x89PNG")
+    table.main(tmp_path, tmp_path)
+    assert (tmp_path / "figures" / "step_time.svg").read_text() == svg
+
+
+@pytest.mark.backend
+def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda: [BACKEND])
+    path = tmp_path / "records" / "record.json"
+    only = rf"^{BACKEND}: (our step|native, (jit|eager|tf.function))|numpy"
+    run.main(processes=1, embedding_dim=8, quick=True, only=only, record=path)
+
+    record = json.loads(path.read_text())
+    kinds = [found["kind"] for found in record["rows"]]
+    assert kinds == ["ours", "peer", "inference"]
+    ours, peer, _ = record["rows"]
+    assert ours["precision"] == "float32"
+    assert max(peer["check"].values()) <= 1e-4
+    for found in record["rows"]:
+        times = found["unit_time_ms"]
+        assert 0 < times["minimum"] <= times["first_quartile"] <= times["median"]
+        assert times["n"] == len(found["rounds_ms"][0]) == 2
+        assert found["first_call_s"][0] > 0
+    assert record["machine"]["versions"]["numpy"]
+    assert len(record["method"]["order"]) == 3
+    table.main(path.parent, tmp_path)
+    assert "| our step |" in (tmp_path / "tables" / "step_time.md").read_text()
