@@ -161,6 +161,30 @@ def test_any_text_is_either_loaded_or_refused_in_one_line(
         assert sorted(found) == sorted(rows)
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_a_damaged_file_is_either_loaded_or_refused_in_one_line(
+    kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}[kind]
+    path = write(tmp_path_factory.mktemp("damaged") / "corpus", ROWS[:3] + ROWS[-3:])
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, len(content) - 1))
+        content[position : position + data.draw(st.integers(0, 3))] = data.draw(
+            st.binary(max_size=3)
+        )
+    path.write_bytes(content)
+    try:
+        found = documents(kind, path)
+    except ValueError as error:
+        assert str(error).startswith("expected ")
+        assert "\n" not in str(error)
+    else:
+        assert all(isinstance(text, str) and label for text, label in found)
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 
