@@ -89,11 +89,10 @@ def load_vectors(name_or_path: str) -> Vectors:
 def embedding_matrix(
     vectors: Vectors,
     vocabulary: Sequence[str],
-    rows: int | None = None,
     missing: Literal["zeros", "random"] = "zeros",
     seed: int = 0,
 ) -> tuple[np.ndarray, list[str]]:
-    """Return `float32[rows, embedding_dim]`, with the vector of word i in row i, and the misses.
+    """Return `float32[vocabulary, embedding_dim]`, the vector of word i in row i, and the misses.
 
     The second result lists the words without a vector, in the order of the vocabulary. Padding,
     word 0, is always among them, and row 0 always zeros. So hits and misses add up to the
@@ -102,32 +101,24 @@ def embedding_matrix(
     Args:
       vectors: as from `load_vectors`.
       vocabulary: the words by number, padding first.
-      rows: how many rows; those beyond the vocabulary, which is the default, are zeros. (The
-        tutorial has two such rows.)
       missing: what a word without a vector gets: zeros, or a random vector. Each dimension of a
         random one is normal, with the mean and standard deviation of the vectors that were found.
       seed: of the random vectors.
 
     Raises:
-      ValueError: the vocabulary does not start with padding, there are fewer rows than words, or
+      ValueError: the vocabulary does not start with padding, or
         random vectors are asked for and none was found to measure.
     """
-    rows = len(vocabulary) if rows is None else rows
     if not vocabulary or vocabulary[0] != "":
         raise ValueError(
             f"expected a vocabulary that starts with '', the padding, received "
             f"{list(vocabulary[:3])}; pass the whole vocabulary that the texts were encoded with"
         )
-    if rows < len(vocabulary):
-        raise ValueError(
-            f"expected a row for each of the {len(vocabulary)} words, received rows={rows}; "
-            "ask for more rows or learn a smaller vocabulary"
-        )
     position = {word: index for index, word in enumerate(vectors.words)}
     found = [i for i, word in enumerate(vocabulary) if i > 0 and word in position]
     not_found = sorted(set(range(len(vocabulary))) - set(found))
 
-    matrix = np.zeros((rows, vectors.matrix.shape[1]), np.float32)
+    matrix = np.zeros((len(vocabulary), vectors.matrix.shape[1]), np.float32)
     matrix[found] = vectors.matrix[[position[vocabulary[i]] for i in found]]
     if missing == "random":
         if not found:

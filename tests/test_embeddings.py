@@ -222,13 +222,6 @@ def test_embedding_matrix():
     assert missing == ["", "[UNK]", "bird"]
 
 
-def test_more_rows_are_zeros():
-    matrix, missing = embeddings.embedding_matrix(small_vectors(), VOCABULARY, 7, "random")
-    assert matrix.shape == (7, 2)
-    assert not matrix[5:].any()
-    assert len(missing) == 3
-
-
 def test_random_vectors_look_like_those_found():
     vocabulary = ["", *(f"missing{i}" for i in range(20_000)), "the", "of"]
     matrix, missing = embeddings.embedding_matrix(small_vectors(), vocabulary, missing="random")
@@ -257,5 +250,3 @@ def test_embedding_matrix_refusals():
         embeddings.embedding_matrix(small_vectors(), ["the"])
     with pytest.raises(ValueError, match="starts with ''"):
         embeddings.embedding_matrix(small_vectors(), [])
-    with pytest.raises(ValueError, match="received rows=4"):
-        embeddings.embedding_matrix(small_vectors(), VOCABULARY, 4)
