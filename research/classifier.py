@@ -39,6 +39,8 @@ class Classifier:
             np.zeros((len(vocabulary), data["embedding_dim"]), "float32"),
             config.sequence_length,
             len(data["class_names"]),
+            trainable_embeddings=config.trainable_embeddings,
+            precision=config.precision,
         )
         variables = loop.weights(model)
         # What training goes on from holds more than the weights: optimizer, counters of metrics.

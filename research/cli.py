@@ -1,5 +1,7 @@
 """What the commands share: a typed signature becomes options, a user's mistake becomes one line."""
 
+import ctypes
+import platform
 import sys
 import traceback
 from collections.abc import Callable
@@ -9,6 +11,10 @@ from typing import NoReturn
 import tyro
 
 _PACKAGE = Path(__file__).parent
+
+# From malloc.h: M_MMAP_MAX, no array has pages of its own, which would go when it is freed;
+# M_TRIM_THRESHOLD, the end of the heap stays; M_ARENA_MAX, one heap serves all threads.
+_KEEP_FREED_MEMORY = {-4: 0, -1: 2**31 - 1, -8: 1}
 
 
 def run(main: Callable[..., object]) -> NoReturn:
@@ -27,6 +33,7 @@ def guard(command: Callable[[], object]) -> NoReturn:
     A mistake is an `OSError`, or a `ValueError` or `ImportError` raised by this package itself;
     the same from inside a library is a defect of ours and keeps its traceback.
     """
+    keep_freed_memory()
     try:
         command()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -39,6 +46,21 @@ def guard(command: Callable[[], object]) -> NoReturn:
             raise
         sys.exit("error: " + " ".join(str(error).split()))
     sys.exit(0)
+
+
+def keep_freed_memory() -> None:
+    """Keeps memory that is freed in this process, instead of giving it back to the system.
+
+    XLA and PyTorch allocate the large arrays of a step anew each time. GNU's allocator gives such
+    memory back when it is freed, and then the system clears every page again: 12,000 pages a step
+    of the tutorial's network, a quarter of its time on JAX. No other allocator is touched.
+
+    Page: https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    if platform.libc_ver()[0] == "glibc":
+        allocator = ctypes.CDLL(None)
+        for parameter, value in _KEEP_FREED_MEMORY.items():
+            allocator.mallopt(parameter, value)
 
 
 def _raised_here(error: Exception) -> bool:

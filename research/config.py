@@ -35,7 +35,7 @@ class Config:
     """Tokens kept of each text, from its beginning."""
 
     vectors: str = "glove.6B.50d"
-    """Word vectors: a name, as glove.6B.50d, or the path of a GloVe, word2vec or fastText file."""
+    """Word vectors: glove.6B.50d, random.50d, or the path of a GloVe, word2vec or fastText file."""
     missing_vectors: Literal["zeros", "random"] = "zeros"
     """Rows of words without a vector: zeros, or normal with the mean and variance of the others."""
     trainable_embeddings: bool = False
@@ -46,6 +46,8 @@ class Config:
     dropout: float = 0.5
     """Share of the units that dropout sets to zero while training, in [0, 1)."""
 
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """What the layers compute in; mixed_bfloat16 keeps weights and logits in float32."""
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     """Optimizer, with Keras' defaults but for the learning rate."""
     learning_rate: float = 0.001

@@ -4,7 +4,8 @@ Keras' `train_step` holds the gradients of each backend. On JAX it is a function
 `(state, data) -> (logs, state)`; on TensorFlow and PyTorch it changes the model's variables.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -39,7 +40,8 @@ class Trainer:
         )
         model.optimizer.build(model.trainable_variables)
         # The variables of the metrics come into being with the first batch.
-        model.test_on_batch(np.zeros((1, *model.input_shape[1:]), "int32"), np.zeros(1, "int32"))
+        length = model.input_shape[1] or 1
+        model.test_on_batch(np.zeros((1, length), "int32"), np.zeros(1, "int32"))
         model.reset_metrics()
         self._step = _compiled_step(model)
 
@@ -67,15 +69,32 @@ class Trainer:
         if first_step == 0:
             self.model.reset_metrics()
         steps = -(-len(order) // batch_size)
-        for start in range(first_step, steps, STEPS_PER_REPORT):
-            stop = min(start + STEPS_PER_REPORT, steps)
-            state = _take_state(self.model)
+
+        def batches(start: int, stop: int) -> Iterator[tuple[Any, Any]]:
             for step in range(start, stop):
                 examples = order[step * batch_size : (step + 1) * batch_size]
-                x, y = ops.convert_to_tensor(token_ids[examples]), labels[examples]
-                logs, state = self._step(state, x, ops.convert_to_tensor(y))
-            _put_state(self.model, state)
-            yield stop, {name: float(value) for name, value in logs.items()}
+                x, y = token_ids[examples], labels[examples]
+                yield ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+
+        for start in range(first_step, steps, STEPS_PER_REPORT):
+            stop = min(start + STEPS_PER_REPORT, steps)
+            yield stop, self.steps(batches(start, stop))
+
+    def steps(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+        """Takes a step for each batch, and waits for the last.
+
+        Args:
+          batches: token ids, int32[batch, sequence_length], and labels, int32[batch], one or more,
+            on the device.
+
+        Returns:
+          The means since the epoch began: `loss` (nats) and `accuracy`.
+        """
+        state = _take_state(self.model)
+        for token_ids, labels in batches:
+            logs, state = self._step(state, token_ids, labels)
+        _put_state(self.model, state)
+        return {name: float(value) for name, value in logs.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns every variable by its path: weights, dropout's counters, optimizer, metrics."""
@@ -129,17 +148,35 @@ def weight_values(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def predict_probabilities(
-    model: keras.Model, token_ids: np.ndarray, batch_size: int = 512
+    model: keras.Model, token_ids: np.ndarray, batch_size: int = 256
 ) -> np.ndarray:
     """Returns the probability of each class, float32[examples, classes].
 
     Args:
-      model: maps token ids to logits.
+      model: maps token ids to logits. If the length of its input is None, the padding at the end
+        of a text makes no difference, and most of it is left out.
       token_ids: int32[examples, sequence_length], at least one.
       batch_size: examples at a time.
     """
-    logits = model.predict(token_ids, batch_size=batch_size, verbose=0)
-    probabilities: np.ndarray = softmax(logits, axis=-1)
+    forward = _compiled_forward(model)
+    examples, sequence_length = token_ids.shape
+    lengths = np.full(examples, sequence_length)
+    if model.input_shape[1] is None:
+        lengths = sequence_length - (token_ids[:, ::-1] != 0).argmax(axis=1)
+    order = np.argsort(lengths, kind="stable")
+    logits = []
+    for start in range(0, examples, batch_size):
+        batch = order[start : start + batch_size]
+        # Of few shapes, since each is compiled: eighths of the length, powers of two of texts.
+        eighths = -(-8 * int(lengths[batch].max()) // sequence_length)
+        longest = -(-eighths * sequence_length // 8)
+        rows = min(batch_size, 1 << (len(batch) - 1).bit_length())
+        x = np.zeros((rows, longest), "int32")
+        x[: len(batch)] = token_ids[batch, :longest]
+        logits.append((batch, forward(ops.convert_to_tensor(x))))
+    probabilities = np.empty((examples, model.output_shape[-1]), "float32")
+    for batch, of_batch in logits:
+        probabilities[batch] = softmax(ops.convert_to_numpy(of_batch)[: len(batch)], axis=-1)
     return probabilities
 
 
@@ -186,6 +223,47 @@ def _compiled_step(model: keras.Model) -> Callable[[Any, Any, Any], tuple[dict[s
             return lambda state, x, y: (graph(x, y), state)
         case _:
             return lambda state, x, y: (model.train_step((x, y)), state)
+
+
+def _compiled_forward(model: keras.Model) -> Callable[[Any], Any]:
+    """Returns `token_ids -> logits`, without dropout; the same function for the same model."""
+    if not hasattr(model, "compiled_forward"):
+        model.compiled_forward = _compile_forward(model)
+    forward: Callable[[Any], Any] = model.compiled_forward
+    return forward
+
+
+def _compile_forward(model: keras.Model) -> Callable[[Any], Any]:
+    match keras.backend.backend():
+        case "jax":
+            import jax
+
+            forward = jax.jit(lambda *values: model.stateless_call(*values, training=False)[0])
+            return lambda x: forward(
+                [v.value for v in model.trainable_variables],
+                [v.value for v in model.non_trainable_variables],
+                x,
+            )
+        case "tensorflow":
+            import tensorflow as tf
+
+            @functools.cache  # a graph for each shape; left alone, TensorFlow warns of so many
+            def graph(shape: tuple[int, ...]) -> Callable[[Any], Any]:
+                traced = tf.function(lambda x: model(x, training=False), autograph=False)
+                concrete: Callable[[Any], Any] = traced.get_concrete_function(
+                    tf.TensorSpec(shape, tf.int32)
+                )
+                return concrete
+
+            return lambda x: graph(tuple(x.shape))(x)
+        case _:
+            import torch
+
+            def forward(x: Any) -> Any:
+                with torch.inference_mode():
+                    return model(x, training=False)
+
+            return forward
 
 
 def _state_variables(model: keras.Model) -> tuple[list[Any], ...]:

@@ -37,18 +37,25 @@ class TutorialCNN(keras.Model):
     ) -> None:
         # The tutorial counts padding and [UNK] twice, so its last two rows are never looked up.
         embeddings = np.pad(embeddings, ((0, 2), (0, 0)))
-        token_ids = keras.Input((sequence_length,), dtype="int32", name="token_ids")
+        # Shorter texts are the same texts with less padding, as long as its row stays zero.
+        length = sequence_length if trainable_embeddings else None
+        token_ids = keras.Input((length,), dtype="int32", name="token_ids")
         x = _embedding(embeddings, trainable_embeddings)(token_ids)
+        windows = sequence_length
         for block in (1, 2, 3):
-            convolution = layers.Conv1D(
+            windows -= 4
+            pool_size = 5 if block < 3 else windows
+            convolution = PooledConv1D(
                 128,
                 5,
-                activation="relu",
+                pool_size=pool_size,
+                windows=windows,
                 kernel_initializer=GlorotUniform(seed, block),
                 name=f"convolution_{block}",
             )
             x = convolution(x)
-            x = layers.MaxPooling1D(5)(x) if block < 3 else layers.GlobalMaxPooling1D()(x)
+            windows //= pool_size
+        x = layers.Flatten()(x)
         x = layers.Dense(
             128, activation="relu", kernel_initializer=GlorotUniform(seed, 4), name="hidden"
         )(x)
@@ -76,12 +83,10 @@ class KimCNN(keras.Model):
         dropout: float = 0.5,
         seed: int = 0,
     ) -> None:
-        token_ids = keras.Input((sequence_length,), dtype="int32", name="token_ids")
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         x = _embedding(embeddings, trainable_embeddings)(token_ids)
         is_word = ops.expand_dims(ops.cast(ops.not_equal(token_ids, 0), x.dtype), -1)
         x = ops.multiply(x, is_word)  # the row of padding may be trained, and must stay zero
-        # Room for the widest window that begins with the last word, as in Kim's own code.
-        x = ops.pad(x, [[0, 0], [0, 4], [0, 0]])
         maxima = []
         for width in (3, 4, 5):
             convolution = layers.Conv1D(
@@ -91,8 +96,10 @@ class KimCNN(keras.Model):
                 kernel_initializer=GlorotUniform(seed, width),
                 name=f"convolution_{width}",
             )
-            # A window counts if it begins with a word. After ReLU, zero is as good as absent.
-            windows = ops.multiply(convolution(x)[:, :sequence_length], is_word)
+            # Room for a window that begins with the last word, as in Kim's own code. A window
+            # counts if it begins with a word. After ReLU, zero is as good as absent.
+            windows = convolution(ops.pad(x, [[0, 0], [0, width - 1], [0, 0]]))
+            windows = ops.multiply(windows, is_word)
             maxima.append(ops.max(windows, axis=1))
         x = Dropout(dropout, seed, name="dropout")(ops.concatenate(maxima, axis=-1))
         super().__init__(token_ids, _logits(classes, seed)(x), name="kim")
@@ -117,7 +124,13 @@ def check(name: str, sequence_length: int) -> None:
 
 
 def build(
-    name: str, embeddings: np.ndarray, sequence_length: int, classes: int, **options: Any
+    name: str,
+    embeddings: np.ndarray,
+    sequence_length: int,
+    classes: int,
+    *,
+    precision: str | None = None,
+    **options: Any,
 ) -> keras.Model:
     """Returns the model `name` with its initial weights.
 
@@ -126,13 +139,19 @@ def build(
       embeddings: float32[vocabulary_size, embedding_dim], a row for each token id.
       sequence_length: tokens of a text.
       classes: how many.
+      precision: Keras' dtype policy of the layers, such as "mixed_bfloat16"; None for the process'.
       options: `trainable_embeddings`, `dropout` (the rate) and `seed`.
 
     Raises:
       ValueError: as `check`.
     """
     check(name, sequence_length)
-    model: keras.Model = MODELS[name](embeddings, sequence_length, classes, **options)
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(precision or policy)
+        model: keras.Model = MODELS[name](embeddings, sequence_length, classes, **options)
+    finally:
+        keras.config.set_dtype_policy(policy)
     return model
 
 
@@ -173,6 +192,90 @@ class Embedding(layers.Embedding):
             return super().call(inputs)
         embeddings = ops.cast(ops.multiply(self.embeddings, 1), self.compute_dtype)
         return ops.take(embeddings, inputs, axis=0)
+
+
+@keras.saving.register_keras_serializable("research")
+class PooledConv1D(layers.Conv1D):
+    """A convolution without padding, the maximum of every few of its windows, a bias and ReLU.
+
+    It computes what Conv1D with ReLU and MaxPooling1D compute, to the last bit, in less time: bias
+    and ReLU are monotonic, so they may as well come after the maximum, where few places are left.
+
+    Args:
+      filters: channels of the output.
+      kernel_size: the width of a window.
+      pool_size: windows of which one is kept; a rest of fewer is dropped, as by MaxPooling1D.
+      windows: how many there are in all; inputs that are too short for them end in zeros.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, pool_size: int, windows: int, **options: Any
+    ) -> None:
+        super().__init__(filters, kernel_size, **options)
+        self.pool_size, self.windows = pool_size, windows
+
+    def call(self, inputs: Any) -> Any:
+        """Takes float[examples, time, channels]; returns float[examples, pools, filters]."""
+        # Of a short input only the pools that it reaches are computed; those of zeros are zero.
+        time, width = inputs.shape[1], self.kernel_size[0]
+        pools = min(-(-time // self.pool_size), self.windows // self.pool_size)
+        time = pools * self.pool_size + width - 1
+        inputs = _end_in_zeros(inputs[:, :time], time)
+        match keras.backend.backend():
+            case "jax":
+                maxima = _max_by_reshape(ops.conv(inputs, self.kernel), self.pool_size)
+            case "torch":
+                maxima = self._channels_last_maxima(inputs)
+            case _:
+                windows, size = ops.conv(inputs, self.kernel), (self.pool_size,)
+                maxima = ops.max_pool(windows, size, size)
+        maxima = _end_in_zeros(maxima, self.windows // self.pool_size)
+        return ops.relu(ops.add(maxima, self.bias))
+
+    def _channels_last_maxima(self, x: Any) -> Any:
+        # PyTorch has a layout with the channels last for two dimensions, not for one. Such is the
+        # array that a transposition makes of ours, without a copy; Keras, told that the channels
+        # come last, would copy it to the other layout and back.
+        x = ops.transpose(ops.expand_dims(x, 1), (0, 3, 1, 2))
+        size, layout = (1, self.pool_size), "channels_first"
+        x = ops.conv(x, ops.expand_dims(self.kernel, 0), data_format=layout)
+        x = ops.max_pool(x, size, size, data_format=layout)
+        return ops.transpose(ops.squeeze(x, 2), (0, 2, 1))
+
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Returns (examples, pools, filters)."""
+        return input_shape[0], self.windows // self.pool_size, self.filters
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "pool_size": self.pool_size, "windows": self.windows}
+
+
+def _end_in_zeros(x: Any, time: int) -> Any:
+    missing = time - x.shape[1]
+    return ops.pad(x, [[0, 0], [0, missing], [0, 0]]) if missing else x
+
+
+def _max_by_reshape(x: Any, size: int) -> Any:
+    """Returns the maxima of every `size` places of float[examples, pools * size, channels].
+
+    XLA's own gradient of a maximum over windows is a slow scatter on a CPU.
+    """
+    pools, channels = x.shape[1] // size, x.shape[2]
+
+    def maxima(x: Any) -> Any:
+        windows = ops.reshape(x, (-1, pools, size, channels))
+        best = ops.argmax(windows, axis=2, keepdims=True)  # the first of equals, as elsewhere
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            upstream = ops.expand_dims(args[0] if upstream is None else upstream, 2)
+            is_best = ops.equal(best, ops.reshape(ops.arange(size), (-1, 1)))
+            of_windows = ops.where(is_best, upstream, ops.zeros_like(upstream))
+            return ops.reshape(of_windows, (-1, pools * size, channels))
+
+        return ops.max(windows, axis=2), gradient
+
+    return ops.custom_gradient(maxima)(x)
 
 
 @keras.saving.register_keras_serializable("research")

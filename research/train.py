@@ -156,6 +156,7 @@ def train(
         config.sequence_length,
         len(corpus.class_names),
         trainable_embeddings=config.trainable_embeddings,
+        precision=config.precision,
         dropout=config.dropout,
         seed=config.seed,
     )

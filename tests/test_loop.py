@@ -196,6 +196,29 @@ def test_probabilities_are_the_softmax_of_the_logits(examples):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("examples", [1, 3, 16, 21])
+def test_texts_of_any_lengths_get_the_probabilities_that_keras_predict_gives(examples):
+    # Sorted by length, cut, and put back in order; the last batch has rows that nobody asked for.
+    generator = np.random.default_rng(5)
+    token_ids = generator.integers(1, 50, (examples, 40), "int32")
+    lengths = generator.integers(0, 41, examples)
+    token_ids[np.arange(40) >= lengths[:, None]] = 0
+    model = models.build("kim", vectors(), 40, CLASSES)
+    probabilities = loop.predict_probabilities(model, token_ids, batch_size=8)
+    expected = keras.activations.softmax(model.predict(token_ids, verbose=0))
+    np.testing.assert_allclose(probabilities, ops.convert_to_numpy(expected), atol=1e-6)
+
+
+def test_prediction_sees_the_weights_of_the_moment(data):
+    trainer = loop.Trainer(average(), "rmsprop", 0.1)
+    before = loop.predict_probabilities(trainer.model, data[0])
+    train(trainer, data)
+    after = loop.predict_probabilities(trainer.model, data[0])
+    expected = keras.activations.softmax(trainer.model.predict(data[0], verbose=0))
+    np.testing.assert_allclose(after, ops.convert_to_numpy(expected), atol=1e-6)
+    assert np.abs(after - before).max() > 0.01
+
+
 def test_probabilities_of_extreme_logits_are_no_nan():
     token_ids = keras.Input((1,), dtype="int32")
     rows = np.array([[1e4, -1e4], [0, 0]], "float32")

@@ -48,12 +48,11 @@ def test_the_tutorial_has_as_many_parameters_as_the_page_prints():
     assert parameters(fine_tuned) == (2_247_516, 2_247_516, 0)
 
 
-def test_the_tutorial_is_the_network_that_plain_keras_layers_make():
-    model = models.build("tutorial", vectors(50), 200, 4)
-    plain = keras.Sequential(
+def plain_tutorial(**of_embedding):
+    return keras.Sequential(
         [
             keras.Input((200,), dtype="int32"),
-            layers.Embedding(52, 8),
+            layers.Embedding(52, 8, **of_embedding),
             layers.Conv1D(128, 5, activation="relu"),
             layers.MaxPooling1D(5),
             layers.Conv1D(128, 5, activation="relu"),
@@ -61,13 +60,72 @@ def test_the_tutorial_is_the_network_that_plain_keras_layers_make():
             layers.Conv1D(128, 5, activation="relu"),
             layers.GlobalMaxPooling1D(),
             layers.Dense(128, activation="relu"),
-            layers.Dropout(0.5),
+            layers.Dropout(0),
             layers.Dense(4),
         ]
     )
-    plain.set_weights(model.get_weights())
-    token_ids = texts(3, 200)
+
+
+def with_biases(weights):
+    """The weights with biases that are not zero, and half of them positive."""
+    generator = np.random.default_rng(3)
+    return [w if w.ndim > 1 else generator.normal(0, 0.1, w.shape) for w in weights]
+
+
+def padded_texts(examples, lengths):
+    words = texts(examples, 200)
+    words[np.arange(200) >= np.resize(lengths, examples)[:, None]] = 0
+    return words
+
+
+LENGTHS = [200, 199, 196, 195, 150, 101, 100, 99, 6, 5, 4, 1, 0]
+
+
+def test_the_tutorial_is_the_network_that_plain_keras_layers_make():
+    model = models.build("tutorial", vectors(50), 200, 4)
+    plain = plain_tutorial()
+    plain.set_weights(with_biases(model.get_weights()))
+    model.set_weights(plain.get_weights())
+    token_ids = padded_texts(13, LENGTHS)
     np.testing.assert_allclose(logits(model, token_ids), logits(plain, token_ids), atol=1e-6)
+
+
+@pytest.mark.parametrize("trainable_embeddings", [False, True])
+def test_the_tutorial_learns_as_plain_keras_layers_do(trainable_embeddings):
+    options = {"trainable_embeddings": trainable_embeddings, "dropout": 0}
+    model = models.build("tutorial", vectors(50), 200, 4, **options)
+    plain = plain_tutorial(trainable=trainable_embeddings)
+    plain.set_weights(with_biases(model.get_weights()))
+    model.set_weights(plain.get_weights())
+    # Padding gives many equal maxima, of which all backends take the first.
+    token_ids = padded_texts(26, LENGTHS)
+    labels = np.arange(26, dtype="int32") % 4
+    for network in (model, plain):
+        network.compile(
+            keras.optimizers.SGD(1.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        network.train_on_batch(token_ids, labels)
+    before = with_biases(models.build("tutorial", vectors(50), 200, 4, **options).get_weights())
+    weights = zip(model.get_weights(), plain.get_weights(), before, strict=True)
+    for ours, theirs, initial in weights:
+        scale = np.abs(theirs - initial).max()
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * max(scale, 1e-2))
+
+
+@pytest.mark.parametrize("length", [1, 5, 6, 99, 150, 199])
+def test_the_padding_of_a_text_may_be_left_out(length):
+    model = models.build("tutorial", vectors(50), 200, 4)
+    model.set_weights(with_biases(model.get_weights()))
+    whole = padded_texts(3, [length])
+    np.testing.assert_allclose(logits(model, whole[:, :length]), logits(model, whole), atol=1e-6)
+    kim = models.build("kim", vectors(50), 200, 4)
+    np.testing.assert_allclose(logits(kim, whole[:, :length]), logits(kim, whole), atol=1e-6)
+
+
+def test_padding_with_a_trained_vector_may_not_be_left_out():
+    model = models.build("tutorial", vectors(50), 200, 4, trainable_embeddings=True)
+    assert model.input_shape == (None, 200)
 
 
 def test_the_embedding_layer_starts_with_the_given_vectors():
@@ -138,14 +196,13 @@ def test_a_text_without_words_has_finite_logits():
 @pytest.mark.parametrize("name", models.MODELS)
 def test_logits_are_float32_in_mixed_precision_too(name):
     before = keras.config.dtype_policy()
-    for policy in ("float32", "mixed_bfloat16"):
-        keras.config.set_dtype_policy(policy)
-        try:
-            model = models.build(name, vectors(50), 150, 7)
-        finally:
-            keras.config.set_dtype_policy(before)
+    for precision in ("float32", "mixed_bfloat16"):
+        model = models.build(name, vectors(50), 150, 7, precision=precision)
         assert model.output_shape == (None, 7)
-        assert keras.backend.standardize_dtype(model.output.dtype) == "float32", policy
+        assert keras.backend.standardize_dtype(model.output.dtype) == "float32", precision
+        assert model.get_layer("convolution_3").compute_dtype == precision.removeprefix("mixed_")
+        assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy() == before
 
 
 def test_a_misspelt_model_gets_a_suggestion():
