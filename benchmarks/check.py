@@ -18,11 +18,10 @@ TOLERANCE = 1e-4
 """Largest difference allowed in float32, as a share of the array's largest value."""
 
 
-def model(work: Work, dropout: float = 0.5) -> keras.Model:
+def model(work: Work, dropout: float = 0.5, precision: str = "float32") -> keras.Model:
     """Returns our model with its initial weights."""
-    return models.build(
-        "tutorial", work.matrix, work.token_ids.shape[1], len(work.class_names), dropout=dropout
-    )
+    sizes = work.token_ids.shape[1], len(work.class_names)
+    return models.build("tutorial", work.matrix, *sizes, dropout=dropout, precision=precision)
 
 
 def peer(work: Work, mode: str, dropout: float = 0.5) -> Any:

@@ -34,10 +34,12 @@ class Subject:
 
     Attributes:
       framework: what computes, as a table says it.
-      name: what is timed, as a table says it.
-      kind: "ours", "fit" or "peer" of a training step; "inference" for all the rest.
+      name: what is timed, as a table says it; up to the comma, the task.
+      kind: "ours", "fit" or "peer" of a training step; for all the rest "inference", or
+        "reference" for what the others are compared with.
       test: the test of this folder that times it.
       backend: Keras' backend in its process.
+      process: those of the same name share a process, one after the other.
       text: whether it reads strings, for which TensorFlow is needed.
     """
 
@@ -46,6 +48,7 @@ class Subject:
     kind: str
     test: str
     backend: str
+    process: str
     text: bool = False
 
     @property
@@ -63,37 +66,59 @@ def subjects(devices: dict[str, str]) -> list[Subject]:
     training, inference = "test_training.py", "test_inference.py"
     found = []
     for backend in devices:
-        found += [
-            Subject(backend, "our step", "ours", f"{training}::test_step", backend),
-            Subject(backend, "our epoch", "ours", f"{training}::test_epoch", backend),
-            Subject(backend, "model.fit", "fit", f"{training}::test_fit", backend),
-        ]
-        for mode, name in _PEERS[backend].items():
-            found.append(Subject(backend, name, "peer", f"{training}::test_peer[{mode}]", backend))
-        of_inference = {
-            "token ids to labels, model.predict": ("test_keras_predict", False),
-            "token ids to labels, ours": ("test_our_predict", False),
-            "strings to labels, ours": ("test_our_labels", True),
-        }
-        for name, (test, text) in of_inference.items():
-            found.append(Subject(backend, name, "inference", f"{inference}::{test}", backend, text))
+        ours, keras = f"{backend}, ours", f"{backend}, Keras"
+        for name, kind, test, process in (
+            ("our step", "ours", "test_step", ours),
+            ("our epoch", "ours", "test_epoch[float32]", ours),
+            ("our epoch, bfloat16", "ours", "test_epoch[mixed_bfloat16]", ours),
+            ("model.fit", "fit", "test_fit", keras),
+        ):
+            found.append(Subject(backend, name, kind, f"{training}::{test}", backend, process))
+        for (mode, memory), name in _PEERS[backend].items():
+            test = f"{training}::test_peer[{mode}-{memory}]"
+            found.append(Subject(backend, name, "peer", test, backend, f"{backend}, {name}"))
+        for name, kind, test, process, text in (
+            ("token ids to labels, model.predict", "reference", "test_keras_predict", keras, False),
+            ("token ids to labels, ours", "inference", "test_our_predict", ours, False),
+            ("strings to labels, ours", "inference", "test_our_labels", ours, True),
+        ):
+            test = f"{inference}::{test}"
+            found.append(Subject(backend, name, kind, test, backend, process, text))
     any_backend = next(iter(devices))
-    without_backend = {
-        ("scikit-learn", "strings to labels, TF-IDF and LinearSVC"): ("test_sklearn_labels", False),
-        ("tensorflow", "texts to token ids, ours"): ("test_our_tokens", True),
-        ("tensorflow", "texts to token ids, tutorial"): ("test_tutorial_tokens", True),
-        ("numpy", "vectors from the cache"): ("test_vectors", False),
-    }
-    for (framework, name), (test, text) in without_backend.items():
+    for framework, name, kind, test, text in (
+        (
+            "scikit-learn",
+            "strings to labels, TF-IDF and LinearSVC",
+            "reference",
+            "test_sklearn_labels",
+            False,
+        ),
+        ("tensorflow", "texts to token ids, ours", "inference", "test_our_tokens", True),
+        ("tensorflow", "texts to token ids, tutorial", "reference", "test_tutorial_tokens", True),
+        ("numpy", "vectors from the cache", "inference", "test_vectors", False),
+    ):
         backend = "tensorflow" if text else any_backend
-        found.append(Subject(framework, name, "inference", f"{inference}::{test}", backend, text))
+        test = f"{inference}::{test}"
+        found.append(Subject(framework, name, kind, test, backend, f"{backend}, texts", text))
     return found
 
 
 _PEERS = {
-    "tensorflow": {"function": "native, tf.function", "xla": "native, XLA"},
-    "jax": {"jit": "native, jit", "scan": "native, scan"},
-    "torch": {"eager": "native, eager", "compile": "native, torch.compile"},
+    "tensorflow": {
+        ("function", "as is"): "native, tf.function",
+        ("function", "kept"): "native, tf.function, memory kept",
+        ("xla", "as is"): "native, XLA",
+    },
+    "jax": {
+        ("jit", "as is"): "native, jit",
+        ("jit", "kept"): "native, jit, memory kept",
+        ("scan", "as is"): "native, scan",
+    },
+    "torch": {
+        ("eager", "as is"): "native, eager",
+        ("eager", "kept"): "native, eager, memory kept",
+        ("compile", "as is"): "native, torch.compile",
+    },
 }
 
 
@@ -130,13 +155,14 @@ def main(
     devices = {backend: _device(backend, settings) for backend in backends.installed()}
     description = work.load(embedding_dim, quick).description  # fetches what the cache lacks
     planned, left_out = _select(subjects(devices), devices, only)
-    if quick:  # a process for each backend, since starting one takes longest
-        jobs = [[s for s in planned if s.backend == b] for b in devices]
-        jobs, processes = [job for job in jobs if job], 1
-    else:
-        jobs = [[subject] for subject in planned for _ in range(processes)]
+    together: dict[str, list[Subject]] = {}
+    for subject in planned:  # in a quick try by backend, since starting a process takes longest
+        together.setdefault(subject.backend if quick else subject.process, []).append(subject)
+    processes = 1 if quick else processes
+    jobs = [job for job in together.values() for _ in range(processes)]
     random.Random(seed).shuffle(jobs)
 
+    path = record or _record_path(devices, embedding_dim, quick)
     measured: dict[Subject, list[dict[str, Any]]] = {subject: [] for subject in planned}
     for number, job in enumerate(jobs, start=1):
         titles = "; ".join(subject.title for subject in job)
@@ -150,26 +176,29 @@ def main(
             print(f"    failed: {error}", flush=True)
             left_out.append({"subject": f"{titles}, one process", "reason": str(error)})
 
-    rows = [_row(subject, found) for subject, found in measured.items() if found]
-    content = {
-        "about": description | {"slice_texts": work.SLICE_TEXTS, "quick": quick},
-        "method": {
-            "command": " ".join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
-            "started": started,
-            "finished": _now(),
-            "processes": processes,
-            "seed": seed,
-            "order": [subject.title for job in jobs for subject in job],
-        },
-        "machine": machine.describe(cores, threads, cores_used)
-        | {"devices": devices, "load_before": load_before},
-        "doubts": ["this was a quick try on tiny sizes"] * quick + doubts(load_before, cores, rows),
-        "left_out": left_out,
-        "rows": rows,
-    }
-    path = record or _record_path(devices, embedding_dim, quick)
-    runs.write_json(path, content)
-    for doubt in content["doubts"]:
+        rows = [_row(subject, found) for subject, found in measured.items() if found]
+        missing = len(jobs) - number
+        warnings = doubts(load_before, cores, rows)
+        warnings += ["this was a quick try on tiny sizes"] * quick
+        warnings += [f"{missing} of {len(jobs)} processes had not run yet"] * bool(missing)
+        content = {
+            "about": description | {"slice_texts": work.SLICE_TEXTS, "quick": quick},
+            "method": {
+                "command": shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
+                "started": started,
+                "finished": _now(),
+                "processes": processes,
+                "seed": seed,
+                "order": [[subject.title for subject in job] for job in jobs],
+            },
+            "machine": machine.describe(cores, threads, cores_used)
+            | {"devices": devices, "load_before": load_before},
+            "doubts": warnings,
+            "left_out": left_out,
+            "rows": rows,
+        }
+        runs.write_json(path, content)  # each time, so that an interruption loses one process
+    for doubt in warnings:
         print(f"doubtful: {doubt}")
     print(f"record: {path}")
 

@@ -18,6 +18,7 @@ from benchmarks import check, peers_tutorial, timing
 from benchmarks.work import SLICE_TEXTS, Work
 from research import embeddings, loop, tokens
 from research.classifier import Classifier
+from research.cli import keep_freed_memory
 from research.config import Config
 
 
@@ -32,6 +33,7 @@ def test_keras_predict(benchmark: Any, work: Work, quick: bool) -> None:
 
 def test_our_predict(benchmark: Any, work: Work, quick: bool) -> None:
     """Token ids to probabilities our way."""
+    keep_freed_memory()
     model = check.model(work)
     timing.rounds(
         benchmark,
@@ -43,6 +45,7 @@ def test_our_predict(benchmark: Any, work: Work, quick: bool) -> None:
 
 def test_our_labels(benchmark: Any, work: Work, quick: bool) -> None:
     """Strings to labels by the object that `research.load` returns."""
+    keep_freed_memory()
     config = Config(vocabulary_size=len(work.vocabulary), sequence_length=work.token_ids.shape[1])
     classifier = Classifier(config, work.class_names, work.vocabulary, check.model(work))
     timing.rounds(

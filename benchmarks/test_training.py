@@ -15,6 +15,7 @@ from keras import ops
 from benchmarks import check, peers_tutorial, timing
 from benchmarks.work import Work, training_flop
 from research import loop
+from research.cli import keep_freed_memory
 
 BACKEND = keras.backend.backend()
 JIT = {
@@ -30,6 +31,7 @@ PEERS = importlib.import_module(f"benchmarks.peers_{BACKEND}")
 
 def test_step(benchmark: Any, work: Work, quick: bool) -> None:
     """Our compiled step, on batches that are on the device; it waits at the end of each round."""
+    keep_freed_memory()  # as our commands do
     model = check.model(work)
     trainer = loop.Trainer(model, "rmsprop", learning_rate=1e-3)
     batches = itertools.cycle(
@@ -38,14 +40,9 @@ def test_step(benchmark: Any, work: Work, quick: bool) -> None:
             for x, y in zip(*_batches(work), strict=True)
         ]
     )
-    # `Trainer.epoch` would copy the batches too, so this takes its parts.
-    state = loop._take_state(model)
 
-    def train(steps: int) -> float:
-        nonlocal state
-        for x, y in itertools.islice(batches, steps):
-            logs, state = trainer._step(state, x, y)
-        return float(logs["loss"])
+    def train(steps: int) -> None:
+        trainer.steps(itertools.islice(batches, steps))
 
     steps, first_call_s = timing.steps_in_a_round(train, quick)
     timing.rounds(
@@ -58,11 +55,13 @@ def test_step(benchmark: Any, work: Work, quick: bool) -> None:
     )
 
 
-def test_epoch(benchmark: Any, work: Work, quick: bool) -> None:
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_epoch(benchmark: Any, work: Work, quick: bool, precision: str) -> None:
     """An epoch as `research.train` runs it, from token ids in a memory-mapped file."""
-    model = check.model(work)
+    keep_freed_memory()
+    model = check.model(work, precision=precision)
     trainer = loop.Trainer(model, "rmsprop", learning_rate=1e-3)
-    examples = len(work.labels)
+    examples = work.epoch_examples
     epochs = itertools.count()
 
     def train() -> None:
@@ -82,11 +81,12 @@ def test_epoch(benchmark: Any, work: Work, quick: bool) -> None:
 def test_fit(benchmark: Any, work: Work, quick: bool) -> None:
     """An epoch of the tutorial's `model.fit`, without its progress bar and validation."""
     model = peers_tutorial.network(work.matrix, len(work.class_names))
-    x_train = np.array(work.token_ids, "int64")  # in memory, as the tutorial's vectorizer gives it
-    examples = len(work.labels)
+    examples = work.epoch_examples
+    # In memory, as the tutorial's vectorizer gives it.
+    x_train, y_train = np.array(work.token_ids[:examples], "int64"), work.labels[:examples]
 
     def train() -> None:
-        model.fit(x_train, work.labels, batch_size=work.batch_size, epochs=1, verbose=0)
+        model.fit(x_train, y_train, batch_size=work.batch_size, epochs=1, verbose=0)
 
     ours = check.model(work)  # the same sizes, and the tutorial's network knows no length
     timing.rounds(
@@ -98,9 +98,12 @@ def test_fit(benchmark: Any, work: Work, quick: bool) -> None:
     )
 
 
+@pytest.mark.parametrize("memory", ["as is", "kept"])
 @pytest.mark.parametrize("mode", PEERS.MODES)
-def test_peer(benchmark: Any, work: Work, quick: bool, mode: str) -> None:
+def test_peer(benchmark: Any, work: Work, quick: bool, mode: str, memory: str) -> None:
     """A native peer, on batches that are on the device, once it is shown to compute the same."""
+    if memory == "kept":  # what our commands do, for whoever thinks of it
+        keep_freed_memory()
     differences = check.differences(work, mode)
     if not max(differences.values()) <= check.TOLERANCE:
         pytest.fail(
@@ -137,7 +140,7 @@ def _batches(work: Work) -> tuple[np.ndarray, np.ndarray]:
 
 def _about(model: keras.Model, steps: int, examples: int) -> dict[str, Any]:
     return {
-        "precision": keras.config.dtype_policy().name,
+        "precision": model.get_layer("convolution_1").dtype_policy.name,
         "units": steps,
         "gflop": examples * training_flop(model) / 1e9,
     }

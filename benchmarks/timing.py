@@ -11,9 +11,9 @@ from research import loop
 STEADY_ROUNDS = 3
 """The warm-up ends when the last so many rounds differ by less than `STEADY_SPREAD`..."""
 STEADY_SPREAD = 0.05
-WARM_UP_S = 5.0
+WARM_UP_S = 3.0
 """...or after this time."""
-TIMED_S = 3.0
+TIMED_S = 2.0
 """Rounds are timed for about so long, within `LEAST_ROUNDS` and `MOST_ROUNDS`."""
 LEAST_ROUNDS = 3
 MOST_ROUNDS = 20

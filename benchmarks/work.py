@@ -15,6 +15,8 @@ from research import corpora, embeddings, tokens
 BATCH_SIZE = 128
 VOCABULARY_SIZE = 20_000
 SEQUENCE_LENGTH = 200
+EPOCH_EXAMPLES = 5_120
+"""Examples of an epoch, 40 steps: a whole one of the corpus takes twice as long."""
 SLICE_TEXTS = 2_000
 """Texts for the tokenizers: the tutorial's own call needs 10 GB of memory for 16,000 posts."""
 
@@ -34,6 +36,8 @@ class Work:
       vocabulary: the words; a token id is an index into it.
       class_names: a label is an index into it.
       matrix: float32[words, embedding_dim], a vector for each word.
+      batch_size: examples of a step.
+      epoch_examples: examples of an epoch, the first of all.
       description: what the record says of all this.
     """
 
@@ -46,6 +50,7 @@ class Work:
     class_names: list[str]
     matrix: np.ndarray
     batch_size: int
+    epoch_examples: int
     description: dict[str, Any]
 
 
@@ -83,10 +88,12 @@ def _newsgroups(embedding_dim: int) -> Work:
         corpus.class_names,
         matrix,
         BATCH_SIZE,
+        EPOCH_EXAMPLES,
         {
             "corpus": corpus.name,
             "corpus_digest": corpus.digest,
             "training_examples": len(train.texts),
+            "epoch_examples": EPOCH_EXAMPLES,
             "vectors": vectors,
             "embedding_dim": embedding_dim,
             "vocabulary_size": len(vocabulary),
@@ -113,10 +120,12 @@ def _made_up(embedding_dim: int) -> Work:
         ["a", "b", "c"],
         random_vectors(words, embedding_dim),
         batch_size,
+        examples,
         {
             "corpus": "made up: random words, to try the suite quickly",
             "corpus_digest": None,
             "training_examples": examples,
+            "epoch_examples": examples,
             "vectors": "random normal",
             "embedding_dim": embedding_dim,
             "vocabulary_size": words,
@@ -142,13 +151,13 @@ def training_flop(model: Any) -> int:
     pooling, dropout, the loss and the optimizer are left out: together they are below 1%.
 
     Args:
-      model: a Keras model, one layer after the other.
+      model: of `PooledConv1D` and dense layers, one after the other.
     """
     flop = 0
     products = 2  # of the first layer
     for layer in model.layers:
         if hasattr(layer, "kernel"):
-            positions = int(np.prod(layer.output.shape[1:-1]))  # 1 for a dense layer
+            positions = getattr(layer, "windows", 1)  # 1 for a dense layer
             flop += 2 * products * positions * int(np.prod(layer.kernel.shape))
             products = 3
     return flop

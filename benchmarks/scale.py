@@ -1,0 +1,164 @@
+"""Shows what a larger corpus costs: `python -m benchmarks.scale`.
+
+Corpora of several sizes are made of the train split of `news20-bydate`, repeated and shuffled. Time
+a document and memory should not depend on how many there are. Each size has a fresh process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import tyro
+
+from benchmarks import machine, timing, work
+from research import backends, runs, tokens
+
+SIZES = (20_000, 200_000, 1_000_000)
+STEPS = 64
+"""Training steps that are timed, after as many to warm up."""
+_SAMPLE_S = 0.02
+
+
+class Repeated(Sequence[str]):
+    """Texts repeated to a number of documents, in an order that looks random; none is stored."""
+
+    def __init__(self, texts: list[str], documents: int) -> None:
+        self.texts, self.documents = texts, documents
+        self.order = np.random.default_rng(0).integers(0, len(texts), documents, "int32")
+
+    def __len__(self) -> int:
+        return self.documents
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self.texts[i] for i in self.order[index]]
+        return str(self.texts[self.order[index]])
+
+    def __iter__(self) -> Iterator[str]:
+        return (self.texts[i] for i in self.order)
+
+
+class PeakMemory:
+    """The largest private memory of this process within a `with`, in MB, over that at its start.
+
+    Pages of mapped files don't count: the system takes them back whenever it needs room.
+    """
+
+    def __enter__(self) -> "PeakMemory":
+        self.start_mb = self.peak_mb = _private_mb()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self.over_start_mb = self.peak_mb - self.start_mb
+
+    def _watch(self) -> None:
+        while not self._end.wait(_SAMPLE_S):
+            self.peak_mb = max(self.peak_mb, _private_mb())
+
+
+def _private_mb() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    raise OSError("expected RssAnon in /proc/self/status, received none; run this on Linux")
+
+
+def measure(documents: int) -> dict[str, Any]:
+    """Learns the vocabulary of `documents` texts, encodes them and trains on them."""
+    backends.select()
+    from benchmarks import check
+    from research import loop
+
+    loaded = work.load(50, quick=False)
+    texts = Repeated(loaded.texts, documents)
+    labels = loaded.labels[texts.order]
+    model = check.model(loaded)
+    trainer = loop.Trainer(model, "rmsprop", learning_rate=1e-3)
+    found: dict[str, Any] = {"documents": documents}
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
+        tokens.encode(loaded.texts[:100], loaded.vocabulary, work.SEQUENCE_LENGTH)
+        with PeakMemory() as memory:
+            seconds = timing.timed(lambda: tokens.learn_vocabulary(texts, work.VOCABULARY_SIZE))
+        found["learn"] = _cost(seconds, documents, memory)
+        with PeakMemory() as memory:
+            started = time.perf_counter()
+            token_ids = tokens.encode_cached(texts, loaded.vocabulary, work.SEQUENCE_LENGTH)
+            seconds = time.perf_counter() - started
+        found["encode"] = _cost(seconds, documents, memory)
+        order = np.random.default_rng(0).permutation(documents)
+        epoch = trainer.epoch(token_ids, labels, order, work.BATCH_SIZE)
+        with PeakMemory() as memory:
+            _until(epoch, STEPS)
+            seconds = timing.timed(lambda: _until(epoch, 2 * STEPS))
+        found["train"] = _cost(seconds, STEPS * work.BATCH_SIZE, memory)
+    return found
+
+
+def main(
+    sizes: tuple[int, ...] = SIZES,
+    record: Path = Path("results/scale.json"),
+    only: int | None = None,
+) -> None:
+    """Measures each size in a process of its own, and writes a record.
+
+    Args:
+      sizes: documents.
+      record: the JSON file to write.
+      only: measure this one size in this process, and print the result as JSON.
+    """
+    if only is not None:
+        print(json.dumps(measure(only)))
+        return
+    load_before = machine.load_average()
+    rows = []
+    for documents in sizes:
+        print(f"{documents:,} documents", flush=True)
+        answer = subprocess.run(
+            [sys.executable, "-m", "benchmarks.scale", "--only", str(documents)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode:
+            raise ValueError(
+                f"expected the process to succeed, received: {answer.stderr.strip()[-500:]}; "
+                f"run it alone: python -m benchmarks.scale --only {documents}"
+            )
+        rows.append(json.loads(answer.stdout.splitlines()[-1]))
+    cores = machine.cores()
+    content = machine.describe(cores, cores, None) | {"load_before": load_before, "rows": rows}
+    runs.write_json(record, content)
+    print(f"record: {record}")
+
+
+def _until(epoch: Iterator[tuple[int, Any]], steps: int) -> None:
+    next(step for step, _ in epoch if step >= steps)
+
+
+def _cost(seconds: float, documents: int, memory: PeakMemory) -> dict[str, float]:
+    return {"us_per_document": 1e6 * seconds / documents, "peak_mb": memory.over_start_mb}
+
+
+if __name__ == "__main__":
+    try:
+        tyro.cli(main, prog="python -m benchmarks.scale")
+    except (ValueError, OSError) as error:
+        sys.exit("error: " + " ".join(str(error).split()))
