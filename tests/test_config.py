@@ -156,3 +156,14 @@ def test_a_misspelt_experiment_gets_a_suggestion():
         experiments.get("newsgroup")
     with pytest.raises(ValueError, match="received 'xyz'; choose one of these"):
         experiments.get("xyz")
+
+
+def test_variants_of_an_experiment_differ_by_their_vectors_alone():
+    for name in ("newsgroups", "tutorial", "clean", "r8", "r52"):
+        frozen, tuned, drawn = (
+            experiments.get(name + suffix) for suffix in ("", "-finetuned", "-random")
+        )
+        assert not frozen.trainable_embeddings
+        assert tuned == dataclasses.replace(frozen, trainable_embeddings=True)
+        assert drawn == dataclasses.replace(tuned, vectors="random.50d")
+    assert experiments.get("newsgroups") == Config()

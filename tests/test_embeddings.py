@@ -250,3 +250,23 @@ def test_embedding_matrix_refusals():
         embeddings.embedding_matrix(small_vectors(), ["the"])
     with pytest.raises(ValueError, match="starts with ''"):
         embeddings.embedding_matrix(small_vectors(), [])
+
+
+def test_random_vectors_need_no_file():
+    vectors = embeddings.load_vectors("random.7d")
+    matrix, missing = embeddings.embedding_matrix(vectors, VOCABULARY)
+    assert (matrix.shape, matrix.dtype) == ((5, 7), np.float32)
+    assert missing == VOCABULARY
+    assert not matrix[0].any()
+    assert (matrix[1:] != 0).all()
+    assert np.abs(matrix).max() < 0.05
+    again, _ = embeddings.embedding_matrix(vectors, VOCABULARY, missing="random")
+    other, _ = embeddings.embedding_matrix(vectors, VOCABULARY, seed=1)
+    np.testing.assert_array_equal(matrix, again)
+    assert (matrix[1:] != other[1:]).all()
+
+
+@pytest.mark.parametrize("name", ["random", "random.0d", "random.d", "random.-1d", "random.50"])
+def test_other_random_vectors_are_refused(name):
+    with pytest.raises(ValueError, match=r"random\.50d or the path of a file"):
+        embeddings.load_vectors(name)

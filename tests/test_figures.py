@@ -1,4 +1,4 @@
-"""The pictures of a run."""
+"""The pictures of a run, and of many."""
 
 import numpy as np
 import pytest
@@ -51,3 +51,40 @@ def test_a_confusion_matrix_shows_its_counts_while_there_is_room(tmp_path, class
     assert ("<!-- 456 -->" in svg) == (classes == 2)
     assert "nan" not in svg
     assert "a &lt;class&gt; &amp; 1" in svg
+
+
+def draw_many(folder):
+    curves = {"slow": [[0.1, 0.2], [0.2, 0.3]], "quick": [[0.5, 0.6, 0.7]]}
+    figures.learning_bands({"corpus one": curves, "corpus two": curves}, folder / "bands")
+    points = [figures.Point(f"method {n}", "o", 10.0**n, 0.8, 0.7, 0.9) for n in range(3)]
+    figures.accuracy_over_time({"corpus one": points}, folder / "times")
+    gains = np.array([[0.1, -0.3, 0.0], [0.2, -0.1, 0.0]])
+    figures.class_gains(gains, ["a & b", "c", "d"], "F1: one minus other", folder / "gains")
+    return sorted(folder.iterdir())
+
+
+def test_pictures_of_many_runs_are_the_same_again(tmp_path):
+    once, again = draw_many(tmp_path / "once"), draw_many(tmp_path / "again")
+    assert [path.name for path in once] == [
+        f"{name}.{suffix}" for name in ("bands", "gains", "times") for suffix in ("png", "svg")
+    ]
+    for one, other in zip(once, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_pictures_of_many_runs_name_what_they_show(tmp_path):
+    draw_many(tmp_path)
+    for name, labels in {
+        "bands": ["corpus one", "corpus two", "slow, n = 2", "quick, n = 1", "epoch"],
+        "times": ["corpus one", "method 0", "method 2", "training (s)"],
+        "gains": ["a &amp; b", "c", "F1: one minus other"],
+    }.items():
+        svg = (tmp_path / f"{name}.svg").read_text()
+        assert [label for label in labels if f"<!-- {label} -->" not in svg] == []
+
+
+def test_classes_are_drawn_from_the_least_gain_up(tmp_path):
+    draw_many(tmp_path)
+    svg = (tmp_path / "gains.svg").read_text()
+    places = [svg.index(f"<!-- {name} -->") for name in ("c", "d", "a &amp; b")]
+    assert places == sorted(places)

@@ -1,0 +1,585 @@
+"""Makes tables and figures from the committed records: `python -m research.report`.
+
+Nothing is computed here but from `results/runs/**/*.json`, and nothing is trained. Written are
+`results/tables/accuracy` and `backends` (.md, and .tex for booktabs), `results/figures/`, and the
+table in the README. Published figures come from `results/published.json`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from research import cli, corpora, figures, metrics, runs
+
+SIGNIFICANT = 0.05
+BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
+END = "<!-- end of the table -->"
+
+NETWORKS = {"tutorial": "CNN of the tutorial", "kim": "CNN of Kim 2014"}
+
+Record = dict[str, Any]
+Cells = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Records that differ by their seed alone.
+
+    Attributes:
+      source: their path in `results/runs`, without seed.
+      records: in the order of their seeds.
+    """
+
+    source: str
+    records: list[Record]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The options, of which the seed is that of the first record."""
+        options: dict[str, Any] = self.records[0]["config"]
+        return options
+
+    @property
+    def corpus(self) -> str:
+        """The corpus, which is the protocol."""
+        return str(self.config["corpus"])
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is no baseline."""
+        return "model" in self.config
+
+    @property
+    def backend(self) -> str:
+        """What it was computed with."""
+        return str(self.records[0]["environment"][-1]["backend"])
+
+    @property
+    def method(self) -> str:
+        """What it is, in a few words."""
+        config = self.config
+        if self.is_network:
+            if config["vectors"].startswith("random"):
+                vectors = f"{config['vectors']}, "
+                vectors += "trained" if config["trainable_embeddings"] else "frozen"
+            else:
+                vectors = f"{config['vectors']} "
+                vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
+            return f"{NETWORKS.get(config['model'], config['model'])}, {vectors}"
+        words = "1-grams" if config["ngrams"] == 1 else f"1- to {config['ngrams']}-grams"
+        length = f", {config['sequence_length']} tokens" if config["truncated"] else ""
+        refitted = ", train + validation" if config["refitted"] else ""
+        return f"{config['method']}, {words}{length}{refitted}"
+
+    @cached_property
+    def accuracy(self) -> metrics.OverSeeds:
+        """Its accuracy over the seeds."""
+        return metrics.over_seeds([record["metrics"]["accuracy"] for record in self.records])
+
+    @property
+    def macro_f1(self) -> metrics.OverSeeds:
+        """Its macro-F1 over the seeds."""
+        return metrics.over_seeds([record["metrics"]["macro_f1"] for record in self.records])
+
+    @property
+    def seconds(self) -> float:
+        """Its mean time of training: all epochs, or all values tried of a hyperparameter."""
+        return float(np.mean([sum(line["seconds"] for line in r["history"]) for r in self.records]))
+
+    @property
+    def validation_accuracy(self) -> float:
+        """The best that was seen on validation, by the first record."""
+        history = self.records[0]["history"]
+        return max(float(line.get("validation_accuracy", 0)) for line in history)
+
+    @cached_property
+    def correct(self) -> np.ndarray | None:
+        """Which examples each run labelled right, bool[runs, examples]; None for old records."""
+        if not all("predictions" in record["metrics"] for record in self.records):
+            return None
+        pairs = [metrics.read_predictions(r["metrics"]["predictions"]) for r in self.records]
+        return np.array([labels == predictions for labels, predictions in pairs])
+
+
+def main(results: Path = Path("results")) -> None:
+    """Makes all tables and figures, and the table of the README beside the folder.
+
+    Args:
+      results: the folder with `runs/`; it gets `tables/` and `figures/`.
+    """
+    rows = read(results / "runs")
+    path = results / "published.json"
+    published = runs.read_json(path) if path.exists() else []
+    sections = {
+        corpus: of_corpus
+        for corpus in corpora.CORPORA
+        if (of_corpus := section([row for row in rows if row.corpus == corpus]))
+    }
+    texts = {
+        "accuracy.md": accuracy_markdown(sections, published),
+        "accuracy.tex": accuracy_latex(sections, published),
+        "backends.md": f"# Backends\n\n{BACKENDS_NOTE}\n\n{markdown(backends_cells(rows))}\n",
+        "backends.tex": latex(backends_cells(rows), BACKENDS_NOTE, "backends"),
+    }
+    for name, text in texts.items():
+        runs.write(results / "tables" / name, text.encode())
+    draw(sections, results / "figures")
+    print(f"written: {results / 'tables'} and {results / 'figures'}")
+    readme = results.resolve().parent / "README.md"
+    text = readme.read_text() if readme.exists() else ""
+    if BEGIN in text and END in text:
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        table = readme_table(sections)
+        runs.write(readme, f"{before}{BEGIN}\n\n{table}\n\n{END}{after}".encode())
+        print(f"written: the table in {readme.name}")
+
+
+def read(folder: Path) -> list[Row]:
+    """Reads all records and puts those together that differ by their seed alone.
+
+    Raises:
+      ValueError: there are none; or two of a row have other options, or two of a corpus other
+        texts or another split; or a network without a test split has the weights of an epoch that
+        was chosen on the examples that are scored.
+    """
+    found: dict[str, list[Record]] = {}
+    for path in sorted(folder.rglob("*.json"), key=_by_seed):
+        record = runs.read_json(path)
+        scores = record["metrics"]
+        if scores["split"] != "test" and scores.get("checkpoint") == "best":
+            raise ValueError(
+                f"expected the weights of the last epoch in {path}, received those of the best, "
+                "which was chosen on the examples that are scored; evaluate --checkpoint last"
+            )
+        found.setdefault(_source(path, folder), []).append(record)
+    if not found:
+        raise ValueError(
+            f"expected records in {folder}, received none; "
+            "python -m research.evaluate RUN --record PATH writes one"
+        )
+    rows = [Row(source, records) for source, records in found.items()]
+    for row in rows:
+        for record in row.records:
+            _check_same(row.source, "options", _options(row.config), _options(record["config"]))
+            _check_same(row.source, "data", _data(row.records[0]), _data(record))
+    for one, other in pairwise(sorted(rows, key=lambda row: row.corpus)):
+        if one.corpus == other.corpus:
+            both = f"{one.source} and {other.source}"
+            _check_same(both, "data", _data(one.records[0]), _data(other.records[0]))
+    return rows
+
+
+def section(rows: Iterable[Row]) -> list[Row]:
+    """Returns one row for each experiment and baseline, the most accurate first.
+
+    Of an experiment that ran on several backends, it is the backend with most runs.
+    """
+    chosen: dict[str, Row] = {}
+    for row in rows:
+        name = row.source.rpartition("/")[0] if row.is_network else row.source
+        if name not in chosen or len(row.records) > len(chosen[name].records):
+            chosen[name] = row
+    return sorted(chosen.values(), key=lambda row: -row.accuracy.mean)
+
+
+def comparisons(pairs: Sequence[tuple[Row, Row]]) -> list[metrics.Comparison | None]:
+    """Compares each pair; p-values are Holm's for all of them. None where predictions lack."""
+    compared = [
+        metrics.compare(one.correct, other.correct)
+        if one.correct is not None and other.correct is not None
+        else None
+        for one, other in pairs
+    ]
+    corrected = iter(metrics.holm([found.p_value for found in compared if found]))
+    return [found and found._replace(p_value=next(corrected)) for found in compared]
+
+
+def strongest_baseline(rows: Iterable[Row]) -> Row | None:
+    """Returns the baseline with the best accuracy on validation, of those trained on train alone.
+
+    So nothing is chosen on the test split. Without a test split it is the best of those scored.
+    """
+    fair = [row for row in rows if not row.is_network and not row.config["refitted"]]
+    return max(fair, key=lambda row: row.validation_accuracy, default=None)
+
+
+def over_strongest(rows: Sequence[Row]) -> list[metrics.Comparison | None]:
+    """Compares each row with the strongest baseline, which itself gets None."""
+    reference = strongest_baseline(rows)
+    if reference is None:
+        return [None] * len(rows)
+    found = iter(comparisons([(row, reference) for row in rows if row is not reference]))
+    return [None if row is reference else next(found) for row in rows]
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+NOTES = (
+    "Rows compare within a table, not between tables: each table is a protocol of its own. "
+    "Accuracy is the mean over n runs with other seeds, ± their standard deviation; a baseline "
+    "has one run, since another would give the same. The interval over seeds is Student's, of the "
+    "mean: it leaves these texts as they are. The interval over texts is Wilson's: it leaves the "
+    "runs as they are. An experiment that ran on several backends is shown on the one with most "
+    "runs.",
+    "Each row is compared with the next, and with the strongest baseline: the one with the best "
+    "accuracy on validation, of those trained on train alone. Given are the difference in "
+    "accuracy, its 95% interval, and the p-value, for luck with seeds and luck with texts at once "
+    "(`research.metrics.compare` says how runs are paired). The p-value, not the interval, is "
+    "corrected by Holm's method for all comparisons of the column. A star marks p < 0.05; without "
+    "one, the difference may be luck. A network with n = 1 is tested for luck with texts alone. "
+    "Cells stay empty where no record has the number.",
+    "Training is the wall time of all epochs, or of all values tried of a baseline's one "
+    "hyperparameter, without reading and tokenizing for networks. It compares on one machine only.",
+)
+
+BACKENDS_NOTE = (
+    "Each experiment that ran on two backends or more. All use the same initial weights, order of "
+    "examples and dropout masks for the same seed; what differs is rounding, which training "
+    "magnifies until runs are as far apart as with other seeds. The p-values tell whether backends "
+    "differ more than the seeds within them do: one-way analysis of variance, and Kruskal-Wallis. "
+    "They need two seeds or more of each backend. Accuracy compares within an experiment only."
+)
+
+
+def accuracy_cells(rows: Sequence[Row]) -> list[Cells]:
+    """Returns the cells of a section."""
+    found = []
+    next_row = [*comparisons(list(pairwise(rows))), None]
+    for row, over_next, over_baseline in zip(rows, next_row, over_strongest(rows), strict=True):
+        examples = row.records[0]["metrics"]["examples"]
+        found.append(
+            {
+                "method": row.method,
+                "accuracy": _mean(row.accuracy),
+                "n": str(row.accuracy.n),
+                "95%, seeds": _interval(row.accuracy.interval),
+                "95%, texts": _interval(metrics.accuracy_interval(row.accuracy.mean, examples)),
+                "macro-F1": _mean(row.macro_f1),
+                "training (s)": f"{row.seconds:.1f}",
+                "over the next": _difference(over_next),
+                "p, next": _p_value(over_next and over_next.p_value),
+                "over the strongest baseline": _difference(over_baseline),
+                "p, baseline": _p_value(over_baseline and over_baseline.p_value),
+                "records": row.source,
+            }
+        )
+    return found
+
+
+def published_cells(corpus: str, published: Sequence[Record]) -> list[Cells]:
+    """Returns the cells of the published figures on a corpus, the best first."""
+    of_corpus = [record for record in published if record["corpus"] == corpus]
+    return [
+        {
+            "published method": record["method"],
+            "accuracy": f"{record['accuracy']:.4f}",
+            "source": record["source"],
+            "protocol": record["protocol"],
+        }
+        for record in sorted(of_corpus, key=lambda record: -record["accuracy"])
+    ]
+
+
+def protocol(rows: Sequence[Row]) -> str:
+    """Returns what a reader must know of a section."""
+    record = rows[0].records[0]
+    scores = record["metrics"]
+    sizes = record["data"]["examples"] | {scores["split"]: scores["examples"]}
+    texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
+    about = f"{corpora.CORPORA[rows[0].corpus]}. Texts: {texts}. "
+    if scores["split"] == "test":
+        about += (
+            "Scored on test, opened once a run. Epochs and hyperparameters were chosen on "
+            "validation. Everything was trained on train alone, but for the rows with train + "
+            "validation, which saw more texts, as baselines elsewhere often do."
+        )
+    else:
+        about += (
+            "There is no test split: scored on validation. Nothing was chosen there: networks have "
+            "the weights of their last epoch, baselines their default hyperparameter. The best "
+            "epoch would score higher, and mean less."
+        )
+    machines = sorted({_machine(record) for row in rows for record in row.records})
+    return f"{about} Computed on {'; '.join(machines)}."
+
+
+def accuracy_markdown(sections: dict[str, list[Row]], published: Sequence[Record]) -> str:
+    """Returns all sections with their notes."""
+    parts = ["# Accuracy", *NOTES]
+    for corpus, rows in sections.items():
+        parts += [f"## {corpus}", protocol(rows), markdown(accuracy_cells(rows), _best(rows))]
+        if cells := published_cells(corpus, published):
+            parts += [f"Published figures on {corpus}. {PUBLISHED_NOTE}", markdown(cells)]
+    return "\n\n".join(parts) + "\n"
+
+
+def accuracy_latex(sections: dict[str, list[Row]], published: Sequence[Record]) -> str:
+    """Returns the same as LaTeX, for the package booktabs."""
+    parts = [f"% {note}\n" for note in NOTES]
+    for corpus, rows in sections.items():
+        caption = f"Accuracy on {corpus}. {protocol(rows)}"
+        parts.append(latex(accuracy_cells(rows), caption, corpus, _best(rows)))
+        if cells := published_cells(corpus, published):
+            caption = f"Published figures on {corpus}. {PUBLISHED_NOTE}"
+            parts.append(latex(cells, caption, f"{corpus}-published"))
+    return "\n".join(parts)
+
+
+PUBLISHED_NOTE = "They are others' measurements, with what differs: compare with care."
+
+
+def backends_cells(rows: Sequence[Row]) -> list[Cells]:
+    """Returns the cells of the table of backends."""
+    by_experiment: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.is_network:
+            by_experiment.setdefault(row.source.rpartition("/")[0], []).append(row)
+    cells = []
+    for experiment, of_experiment in sorted(by_experiment.items()):
+        if len(of_experiment) < 2:
+            continue
+        groups = [[r["metrics"]["accuracy"] for r in row.records] for row in of_experiment]
+        p_values: tuple[float | None, ...] = (None, None)
+        if min(map(len, groups)) > 1:
+            p_values = metrics.groups_differ(groups)
+        for row in of_experiment:
+            epochs = [line["seconds"] for r in row.records for line in r["history"]]
+            cells.append(
+                {
+                    "experiment": experiment,
+                    "corpus": row.corpus,
+                    "backend": row.backend,
+                    "accuracy": _mean(row.accuracy),
+                    "n": str(row.accuracy.n),
+                    "95%, seeds": _interval(row.accuracy.interval),
+                    "macro-F1": _mean(row.macro_f1),
+                    "s/epoch": f"{np.median(epochs):.1f}",
+                    "p, variance": _p_value(p_values[0]),
+                    "p, Kruskal-Wallis": _p_value(p_values[1]),
+                }
+            )
+            p_values = (None, None)  # once for each experiment
+    return cells
+
+
+def readme_table(sections: dict[str, list[Row]]) -> str:
+    """Returns a table of accuracies, methods by corpora, marked against the strongest baseline."""
+    columns: dict[str, dict[str, str]] = {}
+    best: dict[str, str] = {}
+    for corpus, rows in sections.items():
+        reference = strongest_baseline(rows)
+        columns[corpus] = {
+            row.method: f"{_mean(row.accuracy)} {'(ref.)' if row is reference else _mark(compared)}"
+            for row, compared in zip(rows, over_strongest(rows), strict=True)
+        }
+        best[corpus] = rows[0].method
+    is_network = {row.method: row.is_network for rows in sections.values() for row in rows}
+    # The networks first; within those and the baselines, the best of the first column first.
+    methods = sorted(is_network, key=lambda method: not is_network[method])
+    cells = [
+        {"method": method, **{corpus: columns[corpus].get(method, "") for corpus in sections}}
+        for method in methods
+    ]
+    return markdown(cells, {corpus: methods.index(method) for corpus, method in best.items()})
+
+
+def markdown(cells: Sequence[Cells], bold: dict[str, int] | None = None) -> str:
+    """Returns a table in Markdown.
+
+    Args:
+      cells: by row and column.
+      bold: by column, the row to be set in bold.
+    """
+    if not cells:
+        return "No records yet."
+    frame, emphasis = _frames(cells, bold)
+    return str(
+        frame.where(~emphasis, "**" + frame + "**").to_markdown(
+            index=False, disable_numparse=True, colalign=[_align(c) for c in frame]
+        )
+    )
+
+
+def latex(
+    cells: Sequence[Cells], caption: str, label: str, bold: dict[str, int] | None = None
+) -> str:
+    """Returns a table in LaTeX, for the package booktabs.
+
+    Args:
+      cells: by row and column.
+      caption: above it.
+      label: `tab:` is put before it.
+      bold: by column, the row to be set in bold.
+    """
+    if not cells:
+        return "% No records yet.\n"
+    frame, emphasis = _frames(cells, bold)
+    styles = emphasis.map(lambda is_bold: "textbf:--rwrap" if is_bold else "")
+    styler = frame.style.hide(axis="index").apply(lambda _: styles, axis=None)
+    styler = styler.format(escape="latex").format_index(escape="latex", axis=1)
+    return str(
+        styler.to_latex(
+            hrules=True,
+            column_format="".join(_align(column)[0] for column in frame),
+            position_float="centering",
+            caption=re.sub(r"([%&_#])", r"\\\1", caption),
+            label=f"tab:{label}",
+        )
+    )
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def draw(sections: dict[str, list[Row]], folder: Path) -> None:
+    """Draws learning curves, accuracy over time, and for each corpus how its best network errs."""
+    networks = {
+        corpus: found
+        for corpus, rows in sections.items()
+        if (found := [row for row in rows if row.is_network])
+    }
+    if networks:
+        figures.learning_bands(
+            {corpus: _curves(rows) for corpus, rows in networks.items()}, folder / "learning_curves"
+        )
+    figures.accuracy_over_time(
+        {corpus: [_point(row) for row in rows] for corpus, rows in sections.items()},
+        folder / "accuracy_over_time",
+    )
+    for corpus, rows in networks.items():
+        best, reference = rows[0], strongest_baseline(sections[corpus])
+        names = best.records[0]["data"]["class_names"]
+        if best.correct is not None:
+            labels, predictions = metrics.read_predictions(
+                best.records[0]["metrics"]["predictions"]
+            )
+            confusion = metrics.confusion(labels, predictions, len(names))
+            title = f"{corpus}: {best.method}, seed {best.config['seed']}"
+            figures.confusion_matrix(confusion, names, folder / f"confusion_{corpus}", title)
+        if reference:
+            gains = np.array([_f1(record) for record in best.records]) - _f1(reference.records[0])
+            label = f"{corpus}, F1: {best.method}\nminus {reference.method}"
+            figures.class_gains(gains, names, label, folder / f"class_gains_{corpus}")
+
+
+def _curves(rows: Iterable[Row]) -> dict[str, list[list[float]]]:
+    return {
+        f"{row.method} ({row.source})": [
+            [line["validation_accuracy"] for line in record["history"]] for record in row.records
+        ]
+        for row in rows
+    }
+
+
+def _point(row: Row) -> figures.Point:
+    accuracies = [record["metrics"]["accuracy"] for record in row.records]
+    mean = row.accuracy.mean
+    marker = "o" if row.is_network else "s"
+    return figures.Point(row.method, marker, row.seconds, mean, min(accuracies), max(accuracies))
+
+
+def _f1(record: Record) -> np.ndarray:
+    return np.array([of_class["f1"] for of_class in record["metrics"]["per_class"]])
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _source(path: Path, folder: Path) -> str:
+    return re.sub(r"-seed\d+$", "", path.relative_to(folder).with_suffix("").as_posix())
+
+
+def _by_seed(path: Path) -> tuple[str, int]:
+    name, _, seed = path.stem.rpartition("-seed")
+    return (str(path.parent / name), int(seed)) if seed.isdigit() and name else (str(path), 0)
+
+
+def _options(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name != "seed"}
+
+
+def _data(record: Record) -> dict[str, Any]:
+    return {
+        "corpus_digest": record["data"]["corpus_digest"],
+        "split": record["metrics"]["split"],
+    }
+
+
+def _check_same(where: str, what: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    differing = [name for name in one.keys() & other.keys() if one[name] != other[name]]
+    if differing:
+        raise ValueError(
+            f"expected the same {what} in all records of {where}, received other "
+            f"{', '.join(sorted(differing))}; make the older ones again"
+        )
+
+
+def _machine(record: Record) -> str:
+    environment = record["environment"][-1]
+    device = environment["device"]
+    if device.startswith("cpu"):
+        return f"{environment['processor']}, {environment['cpu_cores']} cores"
+    return str(device)
+
+
+def _best(rows: Sequence[Row]) -> dict[str, int]:
+    f1 = [row.macro_f1.mean for row in rows]
+    return {"accuracy": 0, "macro-F1": f1.index(max(f1))}
+
+
+def _frames(
+    cells: Sequence[Cells], bold: dict[str, int] | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    frame = pd.DataFrame(cells)
+    emphasis = pd.DataFrame(False, frame.index, frame.columns)
+    for column, row in (bold or {}).items():
+        emphasis.loc[row, column] = True
+    return frame, emphasis
+
+
+def _align(column: str) -> str:
+    is_text = re.search("method|records|source|protocol|experiment|corpus|backend", column)
+    return "left" if is_text else "right"
+
+
+def _mean(values: metrics.OverSeeds) -> str:
+    spread = "" if values.deviation is None else f" ± {values.deviation:.4f}"
+    return f"{values.mean:.4f}{spread}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
+def _difference(compared: metrics.Comparison | None) -> str:
+    if compared is None:
+        return ""
+    star = "*" if compared.p_value < SIGNIFICANT else ""
+    low, high = compared.interval
+    return f"{compared.difference:+.4f}{star} ({low:+.4f} to {high:+.4f})"
+
+
+def _mark(compared: metrics.Comparison | None) -> str:
+    if compared is None:
+        return "?"
+    if compared.p_value >= SIGNIFICANT:
+        return "="
+    return "▲" if compared.difference > 0 else "▼"
+
+
+def _p_value(p_value: float | None) -> str:
+    if p_value is None:
+        return ""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,314 @@
+"""Records to tables and figures."""
+
+import copy
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from research import cli, report, runs
+from research.config import Config
+
+ROOT = Path(__file__).parent.parent
+NAMES = ["ham", "spam"]
+EXAMPLES = 1000
+
+
+def record(accuracy, seed=0, history=(0.5, 0.6), **changes):
+    """A record of a network that labels the first so many of 1,000 examples right."""
+    right = round(accuracy * EXAMPLES / 2)
+    lines = [
+        " ".join([str(label)] * right + [str(1 - label)] * (EXAMPLES // 2 - right))
+        for label in (0, 1)
+    ]
+    made = {
+        "config": Config(corpus="r8", seed=seed).to_json(),
+        "data": {
+            "corpus_digest": "abc",
+            "class_names": NAMES,
+            "examples": {"train": 5000, "validation": 500},
+        },
+        "environment": [
+            {"backend": "jax", "device": "cpu: cpu", "processor": "A chip & co", "cpu_cores": 2}
+        ],
+        "metrics": {
+            "split": "test",
+            "checkpoint": "best",
+            "accuracy": accuracy,
+            "macro_f1": accuracy - 0.01,
+            "examples": EXAMPLES,
+            "per_class": [{"class_name": name, "f1": accuracy} for name in NAMES],
+            "predictions": dict(zip(NAMES, lines, strict=True)),
+        },
+        "history": [
+            {"epoch": epoch, "validation_accuracy": a, "seconds": 10.0}
+            for epoch, a in enumerate(history, 1)
+        ],
+    }
+    for name, value in changes.items():
+        part, _, key = name.partition("__")
+        made[part][key] = value
+    return made
+
+
+def baseline(accuracy, validation_accuracy, refitted=False, method="TF-IDF + LinearSVC"):
+    made = record(accuracy)
+    made["config"] = {
+        "corpus": "r8",
+        "method": method,
+        "ngrams": 2,
+        "truncated": False,
+        "refitted": refitted,
+    }
+    del made["metrics"]["checkpoint"]
+    made["environment"][0]["backend"] = "scikit-learn"
+    made["history"] = [{"C": 1, "validation_accuracy": validation_accuracy, "seconds": 2.0}]
+    return made
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results: two experiments of three seeds, and two baselines."""
+    for seed, accuracy in enumerate((0.80, 0.81, 0.82)):
+        save(tmp_path, f"r8/jax-seed{seed}", record(accuracy, seed))
+        tuned = record(accuracy + 0.1, seed, config__trainable_embeddings=True)
+        save(tmp_path, f"r8-finetuned/jax-seed{seed}", tuned)
+    save(tmp_path, "baselines/r8/svm", baseline(0.90, 0.95))
+    save(tmp_path, "baselines/r8/bayes", baseline(0.902, 0.94, method="naive Bayes"))
+    save(tmp_path, "baselines/r8/svm-refitted", baseline(0.905, 0.99, refitted=True))
+    published = {"corpus": "r8", "method": "GCN", "accuracy": 0.97, "source": "X", "protocol": "Y"}
+    runs.write_json(tmp_path / "results" / "published.json", [published])
+    return tmp_path / "results"
+
+
+def save(folder, name, content):
+    runs.write_json(folder / "results" / "runs" / f"{name}.json", content)
+
+
+def section(results):
+    return report.section(report.read(results / "runs"))
+
+
+def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    for folder in ("tables", "figures"):
+        shutil.rmtree(tmp_path / "results" / folder, ignore_errors=True)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    report.main(tmp_path / "results")
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
+    for folder in ("tables", "figures"):
+        made = {path.name: path for path in (tmp_path / "results" / folder).iterdir()}
+        committed = {
+            path.name: path
+            for path in (ROOT / "results" / folder).iterdir()
+            if path.stem != "step_time"  # of the benchmarks
+        }
+        assert made.keys() == committed.keys()
+        for name, path in made.items():
+            # How a PNG is compressed depends on the machine's zlib; the SVG shows the same.
+            if path.suffix != ".png":
+                assert path.read_bytes() == committed[name].read_bytes(), f"{name}: run it again"
+
+
+def test_the_same_records_make_the_same_files(results):
+    readme = results.parent / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+
+    def made():
+        report.main(results)
+        files = [readme, *(results / "tables").iterdir(), *(results / "figures").iterdir()]
+        return {path.name: path.read_bytes() for path in files}
+
+    once = made()
+    assert made() == once
+    assert {"accuracy.md", "accuracy.tex", "backends.md", "backends.tex"} < once.keys()
+    assert {f"{name}.svg" for name in ("learning_curves", "accuracy_over_time")} < once.keys()
+    assert {"confusion_r8.png", "class_gains_r8.svg"} < once.keys()
+    text = readme.read_text()
+    assert text.startswith("before\n<!--")
+    assert text.endswith("-->\nafter\n")
+    assert "old" not in text
+
+
+def test_a_readme_without_a_place_for_the_table_stays(results, capsys):
+    readme = results.parent / "README.md"
+    for text in ("mine", f"mine {report.BEGIN} and no end"):
+        readme.write_text(text)
+        report.main(results)
+        assert readme.read_text() == text
+        assert "README" not in capsys.readouterr().out
+
+
+def test_rows_are_means_over_seeds_the_best_first(results):
+    first, *_, last = report.accuracy_cells(section(results))
+    assert first["method"] == "CNN of the tutorial, glove.6B.50d fine-tuned"
+    assert (first["accuracy"], first["n"]) == ("0.9100 ± 0.0100", "3")
+    assert first["95%, seeds"] == "0.8852 to 0.9348"  # t of 2 degrees of freedom, 0.01 / sqrt(3)
+    assert (first["macro-F1"], first["training (s)"]) == ("0.9000 ± 0.0100", "20.0")
+    assert first["records"] == "r8-finetuned/jax"
+    assert last["method"] == "CNN of the tutorial, glove.6B.50d frozen"
+    assert last["over the next"] == last["p, next"] == ""
+
+
+def test_a_difference_is_marked_where_it_is_more_than_luck(results):
+    rows = section(results)
+    cells = {row.source: cell for row, cell in zip(rows, report.accuracy_cells(rows), strict=True)}
+    assert cells["baselines/r8/bayes"]["over the next"].startswith("+0.0020 (")
+    assert float(cells["baselines/r8/bayes"]["p, next"]) > 0.05
+    frozen = cells["r8/jax"]
+    assert frozen["over the strongest baseline"].startswith("-0.0900* (-0.")
+    assert cells["baselines/r8/svm"]["over the strongest baseline"] == ""
+
+
+def test_p_values_are_corrected_for_their_number(results):
+    rows = section(results)
+    pairs = [(row, other) for row in rows for other in rows if row is not other]
+    alone = [report.comparisons([pair])[0].p_value for pair in pairs]
+    together = [found.p_value for found in report.comparisons(pairs)]
+    assert min(together) == pytest.approx(min(alone) * len(pairs))
+
+
+def test_the_strongest_baseline_is_chosen_on_validation_and_fairly_trained(results):
+    assert report.strongest_baseline(section(results)).source == "baselines/r8/svm"
+    assert report.strongest_baseline([]) is None
+
+
+def test_the_readme_tells_what_beats_the_strongest_baseline(results):
+    table = report.readme_table({"r8": section(results)})
+    lines = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in table.split("\n")}
+    assert list(lines)[2:4] == [
+        "CNN of the tutorial, glove.6B.50d fine-tuned",
+        "CNN of the tutorial, glove.6B.50d frozen",
+    ]
+    assert lines["CNN of the tutorial, glove.6B.50d fine-tuned"] == "**0.9100 ± 0.0100 =**"
+    assert lines["CNN of the tutorial, glove.6B.50d frozen"] == "0.8100 ± 0.0100 ▼"
+    assert lines["TF-IDF + LinearSVC, 1- to 2-grams"] == "0.9000 (ref.)"
+    better = [row for row in section(results) if row.source != "baselines/r8/svm-refitted"]
+    for found in better[0].records:
+        found["metrics"] = record(0.99)["metrics"]
+    del better[0].__dict__["accuracy"]
+    assert "▲" in report.readme_table({"r8": better})
+
+
+def test_old_records_without_predictions_have_no_tests(results):
+    for path in (results / "runs" / "r8").iterdir():
+        old = runs.read_json(path)
+        del old["metrics"]["predictions"]
+        runs.write_json(path, old)
+    *others, last = report.accuracy_cells(section(results))
+    assert last["accuracy"] == "0.8100 ± 0.0100"
+    assert last["over the strongest baseline"] == others[-1]["over the next"] == ""
+    assert "0.8100 ± 0.0100 ?" in report.readme_table({"r8": section(results)})
+    report.main(results)
+
+
+def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
+    for seed, accuracy in enumerate((0.60, 0.61, 0.62, 0.63)):
+        changed = record(accuracy, seed)
+        changed["environment"][0]["backend"] = "torch"
+        save(results.parent, f"r8/torch-seed{seed}", changed)
+    assert "r8/torch" in {row.source for row in section(results)}
+    assert "r8/jax" not in {row.source for row in section(results)}
+    jax, torch = report.backends_cells(report.read(results / "runs"))
+    assert (jax["backend"], jax["n"], torch["backend"], torch["n"]) == ("jax", "3", "torch", "4")
+    assert jax["p, variance"] == "<0.001"
+    assert torch["p, variance"] == ""
+    (results / "runs" / "r8" / "jax-seed1.json").unlink()
+    (results / "runs" / "r8" / "jax-seed2.json").unlink()
+    jax, _ = report.backends_cells(report.read(results / "runs"))
+    assert jax["p, variance"] == ""
+
+
+def test_seeds_are_read_in_the_order_of_their_numbers(results):
+    save(results.parent, "r8/jax-seed10", record(0.5, 10))
+    (row,) = (row for row in report.read(results / "runs") if row.source == "r8/jax")
+    assert [r["config"]["seed"] for r in row.records] == [0, 1, 2, 10]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("r8/jax-seed3", {"config__dropout": 0.1}, "same options in all records of r8/jax, .*drop"),
+        ("r8/jax-seed3", {"data__corpus_digest": "x"}, "same data in all records of r8/jax, "),
+        ("r8/torch-seed0", {"data__corpus_digest": "x"}, "other corpus_digest"),
+        ("r8/torch-seed0", {"metrics__split": "validation"}, "weights of the last epoch"),
+        (
+            "r8/torch-seed0",
+            {"metrics__split": "validation", "metrics__checkpoint": "last"},
+            "other split",
+        ),
+    ],
+)
+def test_records_that_do_not_compare_are_refused(results, name, changes, message):
+    save(results.parent, name, record(0.8, 3, **changes))
+    with pytest.raises(ValueError, match=f"expected .*{message}.*; "):
+        report.read(results / "runs")
+
+
+def test_no_records_are_one_line(tmp_path, monkeypatch):
+    arguments = ["research/report.py", "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit, match=r"^error: expected records in .*, received none; "):
+        cli.run(report.main)
+
+
+def test_a_protocol_without_a_test_split_says_so(results):
+    rows = section(results)
+    assert "Scored on test" in report.protocol(rows)
+    assert "5,000 train, 500 validation, 1,000 test" in report.protocol(rows)
+    shown = copy.deepcopy(rows[:1])
+    shown[0].records[0]["metrics"]["split"] = "validation"
+    assert "There is no test split: scored on validation." in report.protocol(shown)
+    assert "A chip & co, 2 cores" in report.protocol(rows)
+
+
+def test_methods_are_named_by_what_tells_them_apart(results):
+    random = record(0.8, config__vectors="random.50d", config__trainable_embeddings=True)
+    other = record(0.8, config__model="new", config__vectors="random.50d")
+    assert report.Row("a", [random]).method == "CNN of the tutorial, random.50d, trained"
+    assert report.Row("a", [other]).method == "new, random.50d, frozen"
+    names = {row.method for row in section(results)}
+    assert "TF-IDF + LinearSVC, 1- to 2-grams, train + validation" in names
+    assert len(names) == 5
+
+
+def test_markdown_and_latex_hold_the_same_cells():
+    cells = [{"method": "50% a_b & c", "accuracy": "0.9"}, {"method": "d", "accuracy": ""}]
+    markdown = report.markdown(cells, {"accuracy": 0})
+    assert [re.split(r" *\| *", line)[1:-1] for line in markdown.split("\n")] == [
+        ["method", "accuracy"],
+        [":------------", "-----------:"],
+        ["50% a_b & c", "**0.9**"],
+        ["d", ""],
+    ]
+    latex = report.latex(cells, "100% & more", "it", {"accuracy": 0})
+    assert r"50\% a\_b \& c & \textbf{0.9} \\" in latex
+    assert r"\caption{100\% \& more}" in latex
+    assert r"\label{tab:it}" in latex
+    for line in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{lr}"):
+        assert latex.count(line) == 1
+    assert report.markdown([]) == "No records yet."
+    assert report.latex([], "", "") == "% No records yet.\n"
+
+
+def test_published_figures_stand_apart(results):
+    sections = {"r8": section(results)}
+    published = runs.read_json(results / "published.json")
+    markdown = report.accuracy_markdown(sections, published)
+    measured, _, apart = markdown.partition("Published figures on r8.")
+    assert "GCN" not in measured
+    assert "| GCN" in apart
+    assert r"\label{tab:r8-published}" in report.accuracy_latex(sections, published)
+    assert "Published" not in report.accuracy_markdown(sections, [])
+
+
+def test_the_committed_published_figures_have_a_source():
+    published = runs.read_json(ROOT / "results" / "published.json")
+    for figure in published:
+        assert figure.keys() == {"corpus", "method", "accuracy", "source", "protocol"}
+        assert 0 < figure["accuracy"] < 1
+        assert figure["source"]
+    assert np.unique([str(f["corpus"]) + f["method"] for f in published]).size == len(published)
