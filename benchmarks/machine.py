@@ -72,6 +72,19 @@ def load_average() -> float | None:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
+def wait_until_quiet(cores: int) -> float | None:
+    """Waits till the load of what ran before is over, two minutes at most; returns what is left.
+
+    The load average remembers a minute, and an installation just before is no other user.
+    """
+    for _ in range(24):
+        load = load_average()
+        if load is None or load <= BUSY_LOAD_PER_CORE * cores:
+            break
+        time.sleep(5)
+    return load_average()
+
+
 def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str, Any]:
     """Returns what a time may depend on besides the code."""
     versions: dict[str, str | None] = {}

@@ -148,13 +148,14 @@ def main(
     threads = cores if threads is None else threads
     if not 1 <= threads <= cores:
         raise ValueError(f"expected --threads in 1 to {cores}, received {threads}; leave it out")
-    load_before, started = machine.load_average(), _now()
-    cores_used = machine.use_cores(threads)
+    started, cores_used = _now(), machine.use_cores(threads)
     settings = machine.settings(threads)
 
     devices = {backend: _device(backend, settings) for backend in backends.installed()}
     description = work.load(embedding_dim, quick).description  # fetches what the cache lacks
     planned, left_out = _select(subjects(devices), devices, only)
+    load_before = machine.load_average() if quick else machine.wait_until_quiet(cores)
+
     together: dict[str, list[Subject]] = {}
     for subject in planned:  # in a quick try by backend, since starting a process takes longest
         together.setdefault(subject.backend if quick else subject.process, []).append(subject)

@@ -127,7 +127,8 @@ def main(
     if only is not None:
         print(json.dumps(measure(only)))
         return
-    load_before = machine.load_average()
+    cores = machine.cores()
+    load_before = machine.wait_until_quiet(cores)
     rows = []
     for documents in sizes:
         print(f"{documents:,} documents", flush=True)
@@ -143,7 +144,6 @@ def main(
                 f"run it alone: python -m benchmarks.scale --only {documents}"
             )
         rows.append(json.loads(answer.stdout.splitlines()[-1]))
-    cores = machine.cores()
     content = machine.describe(cores, cores, None) | {"load_before": load_before, "rows": rows}
     runs.write_json(record, content)
     print(f"record: {record}")

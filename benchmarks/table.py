@@ -1,7 +1,8 @@
 """Makes the tables and the figure of step times from the records: `python -m benchmarks.table`.
 
 Nothing is measured here, and every number comes from `results/benchmarks/*.json`. Written are
-`results/tables/step_time.md` and `.tex` (booktabs), `results/figures/step_time.svg` and `.png`.
+`results/tables/step_time.md` and `.tex` (booktabs), `results/figures/step_time.svg` and `.png`; and
+`results/tables/scale.md` from `results/scale.json`, if there is one.
 """
 
 import json
@@ -62,10 +63,35 @@ def main(records: Path = Path("results/benchmarks"), results: Path = Path("resul
     parts = [latex(record, path.name) for record, path in zip(read, paths, strict=True)]
     runs.write(results / "tables" / "step_time.tex", "\n".join(parts).encode())
     print(f"written: {results / 'tables' / 'step_time'}.md and .tex")
+    if (results / "scale.json").exists():
+        text = scale(json.loads((results / "scale.json").read_text()))
+        runs.write(results / "tables" / "scale.md", text.encode())
+        print(f"written: {results / 'tables' / 'scale.md'}")
     timed = [record for record in read if training(record)]
     if timed:  # else it was told to leave all training steps out
         draw(timed, results / "figures" / "step_time")
         print(f"written: {results / 'figures' / 'step_time'}.svg and .png")
+
+
+def scale(record: Record) -> str:
+    """Returns what larger corpora cost, in Markdown, from the record of `benchmarks.scale`."""
+    stages = {"learn": "learn the vocabulary", "encode": "encode", "train": "train"}
+    columns = ["documents"]
+    columns += [f"{title}: {unit}" for title in stages.values() for unit in ("µs/document", "MB")]
+    lines = ["# What a larger corpus costs\n", "| " + " | ".join(columns) + " |"]
+    lines.append("|" + "---:|" * len(columns))
+    for row in record["rows"]:
+        costs = [(row[stage]["us_per_document"], row[stage]["peak_mb"]) for stage in stages]
+        cells = [f"{value:.0f}" for cost in costs for value in cost]
+        lines.append(f"| {row['documents']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + (
+        "\n\nPosts of the train split of news20-bydate, repeated and shuffled; each size in a "
+        "process of its own. MB are the most private memory over that before the stage; token ids "
+        "are in a mapped file, whose pages the system takes back. Training is that of the "
+        f"tutorial's network, 64 steps in random order. {record['processor']}, "
+        f"{record['threads']} threads, load {record['load_before']:.2f} before, commit "
+        f"{record['commit']}.\n"
+    )
 
 
 def step_gflop(record: Record) -> float:

@@ -2,10 +2,13 @@
 
 import importlib
 import json
+import sys
+import time
 
+import numpy as np
 import pytest
 
-from benchmarks import machine, run, table, work
+from benchmarks import machine, run, scale, table, work
 from research import backends
 
 BACKEND = backends.select()
@@ -190,6 +193,17 @@ def test_a_busy_or_changing_machine_is_doubtful():
     assert "on jax went from 100 to 116 GFLOP/s" in doubt
 
 
+def test_it_waits_for_a_machine_that_is_still_busy(monkeypatch):
+    loads, waits = iter([3.0, 1.5, 0.9, 0.8]), []
+    monkeypatch.setattr(machine, "load_average", lambda: next(loads))
+    monkeypatch.setattr(machine.time, "sleep", waits.append)
+    assert machine.wait_until_quiet(cores=2) == 0.8
+    assert waits == [5, 5]
+    monkeypatch.setattr(machine, "load_average", lambda: 9.0)
+    assert machine.wait_until_quiet(cores=2) == 9.0
+    assert sum(waits[2:]) == 120
+
+
 def test_every_library_gets_the_same_threads():
     settings = machine.settings(3)
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -254,6 +268,41 @@ def test_the_command_makes_tables_and_a_figure_of_all_records(tmp_path, capsys):
     assert (tmp_path / "figures" / "step_time.png").read_bytes().startswith(b"\x89PNG")
     table.main(tmp_path, tmp_path)
     assert (tmp_path / "figures" / "step_time.svg").read_text() == svg
+
+
+def test_repeated_texts_are_as_many_as_asked_for_and_none_is_stored():
+    texts = scale.Repeated(["a", "b", "c"], 1000)
+    assert len(texts) == len(list(texts)) == 1000
+    assert set(texts) == {"a", "b", "c"}
+    assert [texts[i] for i in range(10)] == texts[:10] == list(texts)[:10]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is read on Linux")
+def test_peak_memory_is_that_of_arrays_and_not_of_mapped_files(tmp_path):
+    with scale.PeakMemory() as memory:
+        array = np.ones(8_000_000)  # 61 MB
+        time.sleep(0.1)
+        del array
+    assert 50 < memory.over_start_mb < 75
+    with scale.PeakMemory() as memory:
+        mapped = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.float64, (8_000_000,))
+        mapped[:] = 1
+        time.sleep(0.1)
+    assert memory.over_start_mb < 10
+
+
+def test_the_table_of_scale_says_what_the_record_says():
+    cost = {"us_per_document": 12.4, "peak_mb": 7.6}
+    record = {
+        "processor": "Some CPU",
+        "threads": 2,
+        "load_before": 0.125,
+        "commit": "c0ffee",
+        "rows": [{"documents": 20_000, "learn": cost, "encode": cost, "train": cost}],
+    }
+    text = table.scale(record)
+    assert "| 20,000 | 12 | 8 | 12 | 8 | 12 | 8 |" in text
+    assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
 
 
 @pytest.mark.backend
