@@ -42,7 +42,7 @@ class Config:
     """Fine-tune the word vectors instead of freezing them."""
 
     model: str = "tutorial"
-    """Model: tutorial or kim, as in research/models.py."""
+    """Model: tutorial, kim or wide-deep, as in research/models.py."""
     dropout: float = 0.5
     """Share of the units that dropout sets to zero while training, in [0, 1)."""
 
@@ -52,8 +52,12 @@ class Config:
     """Optimizer, with Keras' defaults but for the learning rate."""
     learning_rate: float = 0.001
     """Learning rate, above 0."""
+    learning_rate_schedule: Literal["constant", "linear"] = "constant"
+    """Learning rate over the run: the same, or falling linearly to 2% of it by the last step."""
     batch_size: int = 128
     """Examples a step."""
+    train_on: Literal["train", "train+validation"] = "train"
+    """Splits to learn from; with validation there is nothing to choose an epoch on: the last."""
     epochs: int = 20
     """Passes over the train split."""
     seed: int = 0

@@ -58,6 +58,11 @@ def main(
             f"{corpus.digest}; bring it back, or give its place with --corpus-path"
         )
     split = corpus.splits.get("test", corpus.splits["validation"])
+    if split.name == "validation" and config.train_on == "train+validation":
+        raise ValueError(
+            f"expected a split that {run} has not learned from, received a corpus without test "
+            "split and a run on train+validation; train on train alone"
+        )
     checkpoint = checkpoint or ("best" if split.name == "test" else "last")
     classifier = research.load(run, checkpoint)
 

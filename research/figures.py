@@ -40,8 +40,9 @@ def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
         figure.subplots(1, 2), ("loss", "accuracy"), ("loss (nats)", "accuracy"), strict=True
     ):
         for split, prefix in (("train", ""), ("validation", "validation_")):
-            values = [record[prefix + score] for record in history]
-            axes.plot(epochs, values, marker="o", markersize=3, label=split)
+            if prefix + score in history[0]:  # there may have been no validation
+                values = [record[prefix + score] for record in history]
+                axes.plot(epochs, values, marker="o", markersize=3, label=split)
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

@@ -27,13 +27,25 @@ class Trainer:
         float32[examples, classes].
       optimizer: a key of `OPTIMIZERS`; Keras' defaults but for the learning rate.
       learning_rate: above 0.
+      decay_steps: if given, the learning rate falls linearly to 2% of it over so many steps.
     """
 
-    def __init__(self, model: keras.Model, optimizer: str, learning_rate: float) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: str,
+        learning_rate: float,
+        decay_steps: int | None = None,
+    ) -> None:
         self.model = model
+        schedule: Any = learning_rate
+        if decay_steps is not None:
+            schedule = keras.optimizers.schedules.PolynomialDecay(
+                learning_rate, decay_steps, end_learning_rate=0.02 * learning_rate
+            )
         model.compile(
             # By default a process numbers its optimizers, and the state's names would differ.
-            optimizer=OPTIMIZERS[optimizer](learning_rate=learning_rate, name=optimizer),
+            optimizer=OPTIMIZERS[optimizer](learning_rate=schedule, name=optimizer),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
             jit_compile=False,  # `_compiled_step` compiles

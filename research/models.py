@@ -24,6 +24,7 @@ class TutorialCNN(keras.Model):
 
     # Three windows of five with two poolings by five between them need ((5 * 5) + 4) * 5 + 4.
     minimum_sequence_length = 149
+    has_wide_part = False
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class KimCNN(keras.Model):
     """
 
     minimum_sequence_length = 1
+    has_wide_part = False
 
     def __init__(
         self,
@@ -105,7 +107,71 @@ class KimCNN(keras.Model):
         super().__init__(token_ids, _logits(classes, seed)(x), name="kim")
 
 
-MODELS: dict[str, Any] = {"tutorial": TutorialCNN, "kim": KimCNN}
+class WideAndDeepCNN(keras.Model):
+    """A linear classifier of all words beside convolutions over the frequent ones.
+
+    The wide part is `research.linear`, frozen: an embedding with a column for each class, summed
+    with the weights of TF-IDF. The deep part convolves (widths 1 and 3) over the word vectors of
+    the 30,000 most frequent words, beside their columns of the wide part, and pools by the maximum
+    and by the mean weighted with idf. While training, the logits are those of the deep part alone,
+    since the wide part, fitted to the same texts, would leave it little to learn; otherwise they
+    are the mean of both parts' log-probabilities.
+
+    Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems",
+    https://arxiv.org/abs/1606.07792, has the two parts; theirs are trained together. Padding makes
+    no difference.
+    """
+
+    minimum_sequence_length = 1
+    has_wide_part = True
+
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        sequence_length: int,
+        classes: int,
+        *,
+        wide: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+        trainable_embeddings: bool = False,
+        dropout: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        words = len(embeddings)
+        if wide is None:  # a part that says nothing, until weights are assigned
+            wide = (np.ones(words), np.zeros((words, classes)), np.zeros(classes))
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        wide_logits, idf = TfidfLogits(*wide, name="wide")(token_ids)
+
+        # Token ids are ranks of frequency. A rare word is [UNK] here; the wide part has seen it.
+        ids = token_ids[:, :_DEEP_TOKENS]
+        ids = ops.where(ops.less(ids, _DEEP_WORDS), ids, ops.ones_like(ids))
+        ids = WordDropout(_WORD_DROPOUT, seed, name="word_dropout")(ids)
+        rows = np.concatenate([embeddings, 0.1 * wide[1]], axis=1)[:_DEEP_WORDS]
+        x = _embedding(rows, trainable_embeddings)(ids)
+        is_word = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), x.dtype), -1)
+        x = ops.multiply(x, is_word)
+        share = ops.multiply(ops.expand_dims(idf[:, :_DEEP_TOKENS], -1), is_word)
+        share = ops.divide(share, ops.add(ops.sum(share, axis=1, keepdims=True), 1e-6))
+        pooled = []
+        for width in (1, 3):
+            convolution = layers.Conv1D(
+                128,
+                width,
+                padding="same",
+                activation="relu",
+                kernel_initializer=GlorotUniform(seed, width),
+                name=f"convolution_{width}",
+            )
+            windows = ops.multiply(convolution(x), is_word)
+            pooled += [ops.max(windows, axis=1), ops.sum(ops.multiply(windows, share), axis=1)]
+        x = Dropout(dropout, seed, name="dropout")(ops.concatenate(pooled, axis=-1))
+        logits = MeanOfExperts(name="mean")(_logits(classes, seed)(x), wide_logits)
+        super().__init__(token_ids, logits, name="wide_deep")
+
+
+_DEEP_WORDS, _DEEP_TOKENS, _WORD_DROPOUT = 30_000, 200, 0.3
+
+MODELS: dict[str, Any] = {"tutorial": TutorialCNN, "kim": KimCNN, "wide-deep": WideAndDeepCNN}
 
 
 def check(name: str, sequence_length: int) -> None:
@@ -140,7 +206,8 @@ def build(
       sequence_length: tokens of a text.
       classes: how many.
       precision: Keras' dtype policy of the layers, such as "mixed_bfloat16"; None for the process'.
-      options: `trainable_embeddings`, `dropout` (the rate) and `seed`.
+      options: `trainable_embeddings`, `dropout` (the rate) and `seed`; for a model that has a wide
+        part, `wide` too: its idf, weights and bias, as `research.linear.fit` makes them.
 
     Raises:
       ValueError: as `check`.
@@ -278,6 +345,89 @@ def _max_by_reshape(x: Any, size: int) -> Any:
     return ops.custom_gradient(maxima)(x)
 
 
+class TfidfLogits(layers.Layer):
+    """The logits of a linear classifier of TF-IDF, from token ids; frozen.
+
+    Args:
+      idf: float[words].
+      weights: float[words, classes].
+      bias: float[classes].
+    """
+
+    def __init__(
+        self, idf: np.ndarray, weights: np.ndarray, bias: np.ndarray, **options: Any
+    ) -> None:
+        # Not in bfloat16 under mixed precision, which can't tell frequent words apart.
+        super().__init__(trainable=False, dtype=keras.config.floatx(), **options)
+        self.initial = {"idf": idf, "weights": weights, "bias": bias}
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Makes the three arrays."""
+        for name, values in self.initial.items():
+            weight = self.add_weight(
+                shape=values.shape,
+                initializer=lambda shape, dtype, values=values: ops.convert_to_tensor(
+                    values, dtype
+                ),
+                trainable=False,
+                name=name,
+            )
+            setattr(self, f"_{name}", weight)
+
+    def call(self, token_ids: Any) -> tuple[Any, Any]:
+        """Takes int32[examples, time]; returns float[examples, classes] and [examples, time].
+
+        The second is the idf of each token.
+        """
+        # In order, a word's occurrences stand side by side: the k-th has the same id k - 1 places
+        # before, and another k places before. The 1st, 2nd, 4th and so on each add to its weight,
+        # which comes to 1 + ln(count), the count rounded down to a power of two.
+        ids = ops.sort(token_ids, axis=1)
+        idf = ops.take(self._idf, ids, axis=0)
+        weight = square = ops.zeros_like(idf)
+        reached, k = 0.0, 1
+        while k <= min(64, ids.shape[1]):
+            is_kth = ops.not_equal(ids, _shifted(ids, k))
+            if k > 1:
+                is_kth = ops.logical_and(is_kth, ops.equal(ids, _shifted(ids, k - 1)))
+            now, is_kth = 1 + float(np.log(k)), ops.cast(is_kth, idf.dtype)
+            weight = ops.add(weight, ops.multiply(now - reached, is_kth))
+            square = ops.add(square, ops.multiply(now**2 - reached**2, is_kth))
+            reached, k = now, 2 * k
+        square = ops.sum(ops.multiply(square, ops.square(idf)), axis=1, keepdims=True)
+        tfidf = ops.divide(ops.multiply(weight, idf), ops.sqrt(ops.add(square, 1e-12)))
+        columns = ops.take(self._weights, ids, axis=0)
+        logits = ops.sum(ops.multiply(ops.expand_dims(tfidf, -1), columns), axis=1)
+        return ops.add(logits, self._bias), ops.take(self._idf, token_ids, axis=0)
+
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Returns (examples, classes) and (examples, time)."""
+        return (input_shape[0], len(self.initial["bias"])), input_shape
+
+
+def _shifted(ids: Any, places: int) -> Any:
+    """Returns the ids so many places before, int32[examples, time]; -1 where there are none."""
+    return ops.pad(ids[:, :-places], [[0, 0], [places, 0]], constant_values=-1)
+
+
+@keras.saving.register_keras_serializable("research")
+class MeanOfExperts(layers.Layer):
+    """The mean of two experts' log-probabilities; while training, the logits of the first alone.
+
+    A geometric mean of probabilities, up to a constant. Hinton 2002,
+    doi:10.1162/089976602760128018.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(dtype=keras.config.floatx(), **options)
+
+    def call(self, first: Any, second: Any, training: bool = False) -> Any:
+        """Takes two arrays of logits, float[examples, classes], and returns one."""
+        if training:
+            return first
+        return ops.divide(ops.add(ops.log_softmax(first), ops.log_softmax(second)), 2)
+
+
 @keras.saving.register_keras_serializable("research")
 class GlorotUniform(keras.initializers.Initializer):
     """Glorot and Bengio's uniform distribution, drawn by NumPy.
@@ -335,6 +485,19 @@ class Dropout(layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("research")
+class WordDropout(Dropout):
+    """Turns whole words into padding while training, by the same masks as `Dropout`."""
+
+    def call(self, token_ids: Any, training: bool = False) -> Any:
+        """Returns int32[examples, time], the token ids with some of them 0 while training."""
+        if not training or self.rate == 0:
+            return token_ids
+        seed_and_step = ops.cast(self.steps.next(), "int32")
+        kept = keep_mask(ops.shape(token_ids), self.rate, seed_and_step)
+        return ops.where(kept, token_ids, ops.zeros_like(token_ids))
 
 
 def keep_mask(shape: Sequence[Any], rate: float, seed_and_step: Any) -> Any:

@@ -71,10 +71,14 @@ class Display:
 
     def epoch(self, record: dict[str, Any]) -> None:
         """Prints the line of a finished epoch, as in `history.jsonl`."""
+        validation = f"{'none':>16}  {'':>8}"
+        if "validation_loss" in record:
+            validation = (
+                f"{record['validation_loss']:>16.4f}  {record['validation_accuracy']:>8.4f}"
+            )
         self._print(
             f"{record['epoch']:>3}/{self._epochs:<3} {record['loss']:>8.4f}  "
-            f"{record['accuracy']:>8.4f}  {record['validation_loss']:>16.4f}  "
-            f"{record['validation_accuracy']:>8.4f}  {record['step_time_ms']:>7.1f} ms  "
+            f"{record['accuracy']:>8.4f}  {validation}  {record['step_time_ms']:>7.1f} ms  "
             f"{record['seconds']:>4.1f} s"
         )
 

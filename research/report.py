@@ -22,7 +22,11 @@ SIGNIFICANT = 0.05
 BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
 END = "<!-- end of the table -->"
 
-NETWORKS = {"tutorial": "CNN of the tutorial", "kim": "CNN of Kim 2014"}
+NETWORKS = {
+    "tutorial": "CNN of the tutorial",
+    "kim": "CNN of Kim 2014",
+    "wide-deep": "wide & deep CNN",
+}
 
 Record = dict[str, Any]
 Cells = dict[str, str]
@@ -57,6 +61,14 @@ class Row:
         return "model" in self.config
 
     @property
+    def saw_validation(self) -> bool:
+        """Whether it learned from the validation split too."""
+        options = self.config
+        if self.is_network:
+            return bool(options["train_on"] == "train+validation")
+        return bool(options["refitted"])
+
+    @property
     def backend(self) -> str:
         """What it was computed with."""
         return str(self.records[0]["environment"][-1]["backend"])
@@ -72,11 +84,14 @@ class Row:
             else:
                 vectors = f"{config['vectors']} "
                 vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
-            return f"{NETWORKS.get(config['model'], config['model'])}, {vectors}"
+            return f"{NETWORKS.get(config['model'], config['model'])}, {vectors}{self._learned}"
         words = "1-grams" if config["ngrams"] == 1 else f"1- to {config['ngrams']}-grams"
         length = f", {config['sequence_length']} tokens" if config["truncated"] else ""
-        refitted = ", train + validation" if config["refitted"] else ""
-        return f"{config['method']}, {words}{length}{refitted}"
+        return f"{config['method']}, {words}{length}{self._learned}"
+
+    @property
+    def _learned(self) -> str:
+        return ", train + validation" if self.saw_validation else ""
 
     @cached_property
     def accuracy(self) -> metrics.OverSeeds:
@@ -207,17 +222,33 @@ def strongest_baseline(rows: Iterable[Row]) -> Row | None:
 
     So nothing is chosen on the test split. Without a test split it is the best of those scored.
     """
-    fair = [row for row in rows if not row.is_network and not row.config["refitted"]]
+    fair = [row for row in rows if not row.is_network and not row.saw_validation]
     return max(fair, key=lambda row: row.validation_accuracy, default=None)
 
 
-def over_strongest(rows: Sequence[Row]) -> list[metrics.Comparison | None]:
-    """Compares each row with the strongest baseline, which itself gets None."""
-    reference = strongest_baseline(rows)
-    if reference is None:
+def references(rows: Sequence[Row]) -> list[Row | None]:
+    """Returns the baseline that each row is compared with; None where there is none at all.
+
+    It is the strongest, and for a row that learned from validation too, the strongest refitted on
+    that as well.
+    """
+    strongest = strongest_baseline(rows)
+    if strongest is None:
         return [None] * len(rows)
-    found = iter(comparisons([(row, reference) for row in rows if row is not reference]))
-    return [None if row is reference else next(found) for row in rows]
+    refitted = strongest.config | {"refitted": True}
+    equal = [row for row in rows if not row.is_network and _method(row.config) == _method(refitted)]
+    return [(equal or [strongest])[0] if row.saw_validation else strongest for row in rows]
+
+
+def _method(config: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(config[option] for option in ("method", "ngrams", "truncated", "refitted"))
+
+
+def over_strongest(rows: Sequence[Row]) -> list[metrics.Comparison | None]:
+    """Compares each row with its reference; a reference itself gets None."""
+    pairs = list(zip(rows, references(rows), strict=True))
+    found = iter(comparisons([(row, other) for row, other in pairs if other and row is not other]))
+    return [None if other is None or row is other else next(found) for row, other in pairs]
 
 
 # --- tables --------------------------------------------------------------------------------------
@@ -230,8 +261,9 @@ NOTES = (
     "runs as they are. An experiment that ran on several backends is shown on the one with most "
     "runs.",
     "Each row is compared with the next, and with the strongest baseline: the one with the best "
-    "accuracy on validation, of those trained on train alone. Given are the difference in "
-    "accuracy, its 95% interval, and the p-value, for luck with seeds and luck with texts at once "
+    "accuracy on validation, of those trained on train alone; for a row that learned from "
+    "validation too, the same refitted on both. Given are the difference in accuracy, its 95% "
+    "interval, and the p-value, for luck with seeds and luck with texts at once "
     "(`research.metrics.compare` says how runs are paired). The p-value, not the interval, is "
     "corrected by Holm's method for all comparisons of the column. A star marks p < 0.05; without "
     "one, the difference may be luck. A network with n = 1 is tested for luck with texts alone. "
@@ -298,8 +330,9 @@ def protocol(rows: Sequence[Row]) -> str:
     if scores["split"] == "test":
         about += (
             "Scored on test, opened once a run. Epochs and hyperparameters were chosen on "
-            "validation. Everything was trained on train alone, but for the rows with train + "
-            "validation, which saw more texts, as baselines elsewhere often do."
+            "validation, or by cross-validation within train. Everything was trained on train "
+            "alone, but for the rows with train + validation, which saw more texts, as baselines "
+            "elsewhere often do."
         )
     else:
         about += (
@@ -375,10 +408,10 @@ def readme_table(sections: dict[str, list[Row]]) -> str:
     columns: dict[str, dict[str, str]] = {}
     best: dict[str, str] = {}
     for corpus, rows in sections.items():
-        reference = strongest_baseline(rows)
+        compared = zip(rows, references(rows), over_strongest(rows), strict=True)
         columns[corpus] = {
-            row.method: f"{_mean(row.accuracy)} {'(ref.)' if row is reference else _mark(compared)}"
-            for row, compared in zip(rows, over_strongest(rows), strict=True)
+            row.method: f"{_mean(row.accuracy)} {'(ref.)' if row is other else _mark(found)}"
+            for row, other, found in compared
         }
         best[corpus] = rows[0].method
     is_network = {row.method: row.is_network for rows in sections.values() for row in rows}
@@ -476,6 +509,7 @@ def _curves(rows: Iterable[Row]) -> dict[str, list[list[float]]]:
             [line["validation_accuracy"] for line in record["history"]] for record in row.records
         ]
         for row in rows
+        if row.config["train_on"] == "train"
     }
 
 

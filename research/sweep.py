@@ -94,7 +94,8 @@ class Job:
     def figures(self) -> tuple[str, str, str]:
         """Returns epochs, best validation accuracy, which is no test score, and time, or ""."""
         epochs = f"{len(self.history)}/{self.config.epochs}" if self.history else ""
-        best = max((epoch["validation_accuracy"] for epoch in self.history), default=None)
+        scores = [e["validation_accuracy"] for e in self.history if "validation_accuracy" in e]
+        best = max(scores, default=None)
         elapsed = datetime.timedelta(seconds=round(self.seconds))
         return epochs, "" if best is None else f"{best:.4f}", str(elapsed) if self.started else ""
 

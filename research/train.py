@@ -23,6 +23,7 @@ from research import (
     embeddings,
     experiments,
     figures,
+    linear,
     metrics,
     progress,
     runs,
@@ -130,12 +131,15 @@ def train(
         split_column=config.split_column,
     )
     fitted, validation = corpus.splits["train"], corpus.splits["validation"]
-    vocabulary = tokens.learn_vocabulary(fitted.texts, config.vocabulary_size)
-    token_ids = tokens.encode_cached(fitted.texts, vocabulary, config.sequence_length)
+    texts, labels = fitted.texts, fitted.labels
+    if config.train_on == "train+validation":
+        texts, labels = texts + validation.texts, np.concatenate([labels, validation.labels])
+    vocabulary = tokens.learn_vocabulary(texts, config.vocabulary_size)
+    token_ids = tokens.encode_cached(texts, vocabulary, config.sequence_length)
     validation_ids = tokens.encode_cached(validation.texts, vocabulary, config.sequence_length)
     print(
-        f"corpus {corpus.name}: {len(corpus.class_names)} classes, {len(token_ids):,} train and "
-        f"{len(validation_ids):,} validation examples, {len(vocabulary):,} words",
+        f"corpus {corpus.name}: {len(corpus.class_names)} classes, learning from "
+        f"{len(token_ids):,} examples of {config.train_on}, {len(vocabulary):,} words",
         flush=True,
     )
 
@@ -150,6 +154,13 @@ def train(
         flush=True,
     )
 
+    options: dict[str, Any] = {}
+    position = Position()
+    if models.MODELS[config.model].has_wide_part:
+        started = time.perf_counter()
+        sizes = len(vocabulary), len(corpus.class_names)
+        options["wide"] = linear.fit(np.asarray(token_ids), labels, *sizes)
+        position.seconds = time.perf_counter() - started  # part of the first epoch's
     model = models.build(
         config.model,
         matrix,
@@ -159,8 +170,11 @@ def train(
         precision=config.precision,
         dropout=config.dropout,
         seed=config.seed,
+        **options,
     )
-    trainer = loop.Trainer(model, config.optimizer, config.learning_rate)
+    steps = math.ceil(len(token_ids) / config.batch_size)
+    decay_steps = steps * config.epochs if config.learning_rate_schedule == "linear" else None
+    trainer = loop.Trainer(model, config.optimizer, config.learning_rate, decay_steps)
 
     data = {
         "corpus": corpus.name,
@@ -172,7 +186,6 @@ def train(
         "vectors": {"name": config.vectors, "found": hits, "missing": len(missing)},
         "parameters": model.count_params(),
     }
-    position = Position()
     if has_begun:
         runs.check_same_data(run, data)
         if runs.has_checkpoint(run):
@@ -183,14 +196,13 @@ def train(
     runs.write(run / "vocabulary.txt", tokens.vocabulary_file(vocabulary))
     runs.log_environment(run, backend, loop.device(), position.epoch, position.step)
 
-    steps = math.ceil(len(token_ids) / config.batch_size)
     with progress.Display(config.epochs, steps) as display:
         while position.epoch < config.epochs:
             # The order follows from the seed and the epoch, so no generator has a state to save.
             order = np.random.default_rng((config.seed, position.epoch)).permutation(len(token_ids))
             started = time.perf_counter() - position.seconds
             for step, running in trainer.epoch(
-                token_ids, fitted.labels, order, config.batch_size, position.step
+                token_ids, labels, order, config.batch_size, position.step
             ):
                 position.step = step
                 position.seconds = time.perf_counter() - started
@@ -201,18 +213,19 @@ def train(
                     runs.save_checkpoint(run, asdict(position), trainer.state(), None)
                     raise Interrupted(_how_to_go_on(run, position))
 
-            probabilities = loop.predict_probabilities(model, validation_ids)
             # TensorFlow's max pooling makes -inf of NaN, so the loss alone does not tell.
             state = trainer.state()
             _check_finite("weights", state.values(), run, config, position)
-            scores = metrics.scores(validation.labels, probabilities)
-            record = {
+            record: dict[str, Any] = {
                 "epoch": position.epoch + 1,
                 **running,
-                **{f"validation_{name}": value for name, value in scores.items()},
                 "seconds": position.seconds,
                 "step_time_ms": step_time_ms,
             }
+            if config.train_on == "train":
+                probabilities = loop.predict_probabilities(model, validation_ids)
+                scores = metrics.scores(validation.labels, probabilities)
+                record |= {f"validation_{name}": value for name, value in scores.items()}
             display.epoch(record)
             history = [*position.history, record]
             best = best_epoch(history)
@@ -224,13 +237,19 @@ def train(
                 raise Interrupted(_how_to_go_on(run, position))
 
     figures.learning_curves(position.history, run / "learning_curves")
-    best = best_epoch(position.history)
-    print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
+    if config.train_on == "train":
+        best = best_epoch(position.history)
+        print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
 
 
 def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the epoch with the highest validation accuracy, the first of equals."""
+    """Returns the epoch with the highest validation accuracy, the first of equals.
+
+    Without validation it is the last.
+    """
+    if "validation_accuracy" not in history[-1]:
+        return history[-1]
     return max(history, key=lambda record: record["validation_accuracy"])
 
 
@@ -242,8 +261,10 @@ def _parse(arguments: list[str], default: Config) -> Options:
 
 
 def _check_same(saved: Config, given: Config, run: Path | None) -> None:
-    # More epochs only make a run longer; anything else would make it another run.
-    given = replace(given, epochs=saved.epochs)
+    # More epochs only make a run longer; anything else would make it another run, and so would
+    # they where the learning rate depends on how many there are.
+    if saved.learning_rate_schedule == "constant":
+        given = replace(given, epochs=saved.epochs)
     for option in fields(Config):
         before, now = getattr(saved, option.name), getattr(given, option.name)
         if before != now:

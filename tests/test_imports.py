@@ -26,6 +26,7 @@ PARTS = {
     "corpora": {"own_texts", "news20", "corpus_report"},
     "tokens": set(),
     "embeddings": set(),
+    "linear": set(),
     "models": set(),
     "metrics": set(),
     "runs": set(),

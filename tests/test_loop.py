@@ -112,6 +112,14 @@ def test_fine_tuning_moves_the_words_that_occur_and_no_others(data):
     assert 8 not in still
 
 
+def test_the_learning_rate_falls_to_two_per_cent(data):
+    trainer = loop.Trainer(average(), "adam", 0.5, decay_steps=3)
+    rates = [float(trainer.model.optimizer.learning_rate)]
+    train(trainer, data)  # three steps
+    rates.append(float(trainer.model.optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [0.5, 0.01], rtol=1e-5)
+
+
 def test_it_reports_every_few_steps_and_at_the_end(data, monkeypatch):
     monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)
     trainer = loop.Trainer(average(dropout=0.0), "rmsprop", 1e-9)

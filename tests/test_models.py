@@ -119,8 +119,11 @@ def test_the_padding_of_a_text_may_be_left_out(length):
     model.set_weights(with_biases(model.get_weights()))
     whole = padded_texts(3, [length])
     np.testing.assert_allclose(logits(model, whole[:, :length]), logits(model, whole), atol=1e-6)
-    kim = models.build("kim", vectors(50), 200, 4)
-    np.testing.assert_allclose(logits(kim, whole[:, :length]), logits(kim, whole), atol=1e-6)
+    for name in ("kim", "wide-deep"):
+        model = models.build(name, vectors(50), 200, 4)
+        np.testing.assert_allclose(
+            logits(model, whole[:, :length]), logits(model, whole), atol=1e-5
+        )
 
 
 def test_padding_with_a_trained_vector_may_not_be_left_out():
@@ -190,6 +193,78 @@ def test_a_text_without_words_has_finite_logits():
         assert np.isfinite(logits(model, np.zeros((1, sequence_length)))).all()
 
 
+# --- wide and deep ------------------------------------------------------------------------------
+
+
+def wide_part(words=50, classes=4):
+    generator = np.random.default_rng(4)
+    idf = generator.uniform(1, 5, words)
+    idf[:2] = 0
+    return idf, generator.normal(0, 5, (words, classes)), generator.normal(size=classes)
+
+
+def test_wide_and_deep_gives_the_mean_of_both_parts_log_probabilities():
+    wide = wide_part()
+    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide)
+    words = texts(3, 30)
+    deep, mean = (
+        logits(keras.Model(model.input, output), words)
+        for output in (model.get_layer("logits").output, model.output)
+    )
+    wide_logits = ops.convert_to_numpy(model.get_layer("wide")(words)[0])
+    log_softmax = [ops.convert_to_numpy(ops.log_softmax(part)) for part in (deep, wide_logits)]
+    np.testing.assert_allclose(mean, np.mean(log_softmax, axis=0), atol=1e-5)
+    assert np.abs(deep - wide_logits).max() > 0.1
+
+
+def test_only_the_deep_part_of_wide_and_deep_learns():
+    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide_part(), dropout=0)
+    words, labels = texts(8, 30), np.arange(8, dtype="int32") % 4
+    model.get_layer("word_dropout").rate = 0
+    deep = logits(keras.Model(model.input, model.get_layer("logits").output), words)
+    training = ops.convert_to_numpy(model(words, training=True))
+    np.testing.assert_allclose(training, deep, atol=1e-6)  # no part of the wide one in the loss
+
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = [np.array(v) for v in model.get_layer("wide").weights]
+    model.train_on_batch(words, labels)
+    for variable, value in zip(model.get_layer("wide").weights, before, strict=True):
+        np.testing.assert_array_equal(np.array(variable), value)
+    assert not any(v.path.startswith("wide/") for v in model.trainable_variables)
+
+
+def test_the_deep_part_starts_from_vectors_and_the_columns_of_the_classes():
+    wide = wide_part()
+    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide, trainable_embeddings=True)
+    (rows,) = model.get_layer("embedding").get_weights()
+    np.testing.assert_allclose(rows, np.concatenate([vectors(50), 0.1 * wide[1]], 1), rtol=1e-6)
+
+
+def test_rare_words_reach_the_wide_part_alone(monkeypatch):
+    monkeypatch.setattr(models, "_DEEP_WORDS", 20)
+    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide_part())
+    words = texts(2, 30, words=20)
+    rare, other = words.copy(), words.copy()
+    rare[:, 3], other[:, 3] = 30, 40
+    deep = keras.Model(model.input, model.get_layer("logits").output)
+    # Their idf differ, and with it the mean over time, of which the word itself is no part.
+    maxima = keras.Model(model.input, model.get_layer("convolution_3").output)
+    np.testing.assert_array_equal(logits(maxima, rare), logits(maxima, other))
+    assert np.abs(logits(model, rare) - logits(model, other)).max() > 0.01
+    assert deep.output_shape == (None, 4)
+
+
+def test_word_dropout_turns_words_into_padding_while_training():
+    layer = models.WordDropout(0.3, seed=1)
+    words = texts(40, 50)
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(words)), words)
+    first, second = (ops.convert_to_numpy(layer(words, training=True)) for _ in range(2))
+    for dropped in (first, second):
+        assert ((dropped == words) | (dropped == 0)).all()
+        assert 0.25 < (dropped == 0).mean() < 0.35
+    assert (first != second).any()
+
+
 # --- both ---------------------------------------------------------------------------------------
 
 
@@ -221,6 +296,7 @@ KERNELS = {  # kernel: its stream
         "logits": 0,
     },
     "kim": {"convolution_3": 3, "convolution_4": 4, "convolution_5": 5, "logits": 0},
+    "wide-deep": {"convolution_1": 1, "convolution_3": 3, "logits": 0},
 }
 
 

@@ -176,6 +176,23 @@ def test_the_strongest_baseline_is_chosen_on_validation_and_fairly_trained(resul
     assert report.strongest_baseline([]) is None
 
 
+def test_a_row_that_learned_from_validation_too_is_compared_with_its_like(results):
+    for seed in range(3):
+        made = record(0.905, seed, config__train_on="train+validation")
+        save(results.parent, f"r8-best/jax-seed{seed}", made)
+    rows = section(results)
+    found = {
+        row.source: other.source for row, other in zip(rows, report.references(rows), strict=True)
+    }
+    assert found["r8-best/jax"] == found["baselines/r8/svm-refitted"] == "baselines/r8/svm-refitted"
+    assert found["r8/jax"] == found["baselines/r8/bayes"] == "baselines/r8/svm"
+    best = next(row for row in rows if row.source == "r8-best/jax")
+    assert best.method == "CNN of the tutorial, glove.6B.50d frozen, train + validation"
+    alone = [row for row in rows if row.source != "baselines/r8/svm-refitted"]
+    assert {other.source for other in report.references(alone)} == {"baselines/r8/svm"}
+    assert set(report.references([best])) == {None}
+
+
 def test_the_readme_tells_what_beats_the_strongest_baseline(results):
     table = report.readme_table({"r8": section(results)})
     lines = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in table.split("\n")}

@@ -1,6 +1,7 @@
 """A run from its options to its folder, and what happens when it is left and taken up again."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -179,3 +180,37 @@ def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
     run = train.train("tiny", config, tmp_path / "run")
     history = runs.load_position(run)["history"]
     assert history[1]["loss"] < history[0]["loss"]
+
+
+def test_wide_and_deep_learns_from_train_and_validation(tiny, tmp_path):
+    config = Config(
+        **tiny,
+        model="wide-deep",
+        trainable_embeddings=True,
+        optimizer="adam",
+        learning_rate=0.003,
+        learning_rate_schedule="linear",
+        train_on="train+validation",
+    )
+    run = train.train("tiny", config, tmp_path / "run")
+    position = runs.load_position(run)
+    # Nothing was held out to choose an epoch on, so the last one counts.
+    assert position["best_epoch"] == config.epochs
+    assert not any(name.startswith("validation") for name in position["history"][-1])
+    classifier = research.load(run)
+    labels = classifier.predict(list(TOPICS.values())).argmax(axis=1)
+    assert [classifier.classes[label] for label in labels] == list(TOPICS)
+    best, last = (runs.load_arrays(run, which) for which in ("best", "last"))
+    for name, value in best.items():
+        np.testing.assert_array_equal(value, last[name])
+
+
+def test_the_two_ways_to_learn_see_different_numbers_of_examples(tiny, tmp_path, capsys):
+    for train_on in ("train", "train+validation"):
+        train.train("tiny", Config(**tiny, train_on=train_on), tmp_path / train_on)
+    learned = re.findall(r"learning from (\d+) examples of (\S+),", capsys.readouterr().out)
+    (fewer, _), (more, _) = learned
+    assert [name for _, name in learned] == ["train", "train+validation"]
+    examples = runs.read_json(tmp_path / "train" / "data.json")["examples"]
+    assert int(fewer) == examples["train"]
+    assert int(more) == examples["train"] + examples["validation"]
