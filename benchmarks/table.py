@@ -6,6 +6,7 @@ Nothing is measured here, and every number comes from `results/benchmarks/*.json
 """
 
 import json
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ TRAINING_COLUMNS = (
     "jit",
     "ms/step [quartiles]",
     "n",
+    "first call (s)",
     "of the limit",
     "against model.fit",
     "against the best native",
@@ -128,6 +130,7 @@ def training_cells(record: Record) -> list[list[str]]:
                 row["jit"],
                 _with_quartiles(row, 1),
                 str(row["unit_time_ms"]["n"]),
+                f"{statistics.median(row['first_call_s']):.1f}",
                 # The limit is that of float32, and bfloat16 has another.
                 f"{100 * limit_ms / _median(row):.0f}%" if row["precision"] == "float32" else "",
                 _times_faster(fit_ms.get(row["framework"]), row),
@@ -227,7 +230,8 @@ def notes(record: Record, name: str) -> list[str]:
         "all in a random order, after compiling and a warm-up. The steps of a round are not told "
         "apart: a time is the round's divided by its steps. `our epoch` and `model.fit` run epochs "
         f"of {about['epoch_examples']:,} examples and copy each batch; the others have their "
-        "batches on the device.",
+        "batches on the device. The first call compiles, and is an epoch or a step; it is not "
+        "among the rounds.",
         "float32 means 24 bits throughout: TF32 is switched off on every GPU. `memory kept`: the "
         "process keeps what it frees, as those of our commands do; `model.fit` and the other "
         "native rows leave the allocator as it is.",
