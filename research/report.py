@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from research import cli, corpora, figures, metrics, runs
+from research.config import Config
 
 SIGNIFICANT = 0.05
 BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
@@ -168,6 +169,8 @@ def read(folder: Path) -> list[Row]:
     found: dict[str, list[Record]] = {}
     for path in sorted(folder.rglob("*.json"), key=_by_seed):
         record = runs.read_json(path)
+        if "model" in record["config"]:  # an option younger than the record had its default
+            record["config"] = Config().to_json() | record["config"]
         scores = record["metrics"]
         if scores["split"] != "test" and scores.get("checkpoint") == "best":
             raise ValueError(

@@ -210,6 +210,16 @@ def test_the_readme_tells_what_beats_the_strongest_baseline(results):
     assert "▲" in report.readme_table({"r8": better})
 
 
+def test_an_option_younger_than_a_record_had_its_default(results):
+    path = results / "runs" / "r8" / "jax-seed0.json"
+    old = runs.read_json(path)
+    del old["config"]["train_on"]
+    runs.write_json(path, old)
+    (row,) = (row for row in report.read(results / "runs") if row.source == "r8/jax")
+    assert not row.saw_validation
+    assert len(row.records) == 3
+
+
 def test_old_records_without_predictions_have_no_tests(results):
     for path in (results / "runs" / "r8").iterdir():
         old = runs.read_json(path)
