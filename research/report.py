@@ -482,10 +482,12 @@ def draw(sections: dict[str, list[Row]], folder: Path) -> None:
         for corpus, rows in sections.items()
         if (found := [row for row in rows if row.is_network])
     }
-    if networks:
-        figures.learning_bands(
-            {corpus: _curves(rows) for corpus, rows in networks.items()}, folder / "learning_curves"
-        )
+    # Whoever learned from validation too has no curve on it.
+    curves = {
+        corpus: of_corpus for corpus, rows in networks.items() if (of_corpus := _curves(rows))
+    }
+    if curves:
+        figures.learning_bands(curves, folder / "learning_curves")
     figures.accuracy_over_time(
         {corpus: [_point(row) for row in rows] for corpus, rows in sections.items()},
         folder / "accuracy_over_time",
