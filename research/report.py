@@ -493,7 +493,8 @@ def draw(sections: dict[str, list[Row]], folder: Path) -> None:
         folder / "accuracy_over_time",
     )
     for corpus, rows in networks.items():
-        best, reference = rows[0], strongest_baseline(sections[corpus])
+        best = rows[0]
+        reference = references(sections[corpus])[sections[corpus].index(best)]
         names = best.records[0]["data"]["class_names"]
         if best.correct is not None:
             labels, predictions = metrics.read_predictions(
