@@ -307,6 +307,18 @@ def test_the_table_of_scale_says_what_the_record_says():
     assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
 
 
+def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
+    results = run.ROOT / "results"
+    (tmp_path / "scale.json").write_bytes((results / "scale.json").read_bytes())
+    table.main(results / "benchmarks", tmp_path)
+    for name in ("tables/step_time.md", "tables/step_time.tex", "tables/scale.md"):
+        assert (tmp_path / name).read_text() == (results / name).read_text(), (
+            f"run {name} again"
+        )
+    figure = "figures/step_time.svg"
+    assert (tmp_path / figure).read_bytes() == (results / figure).read_bytes()
+
+
 @pytest.mark.backend
 def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: [BACKEND])
