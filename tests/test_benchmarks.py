@@ -312,9 +312,7 @@ def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
     (tmp_path / "scale.json").write_bytes((results / "scale.json").read_bytes())
     table.main(results / "benchmarks", tmp_path)
     for name in ("tables/step_time.md", "tables/step_time.tex", "tables/scale.md"):
-        assert (tmp_path / name).read_text() == (results / name).read_text(), (
-            f"run {name} again"
-        )
+        assert (tmp_path / name).read_text() == (results / name).read_text(), f"run {name} again"
     figure = "figures/step_time.svg"
     assert (tmp_path / figure).read_bytes() == (results / figure).read_bytes()
 
