@@ -53,7 +53,7 @@ def keep_freed_memory() -> None:
 
     XLA and PyTorch allocate the large arrays of a step anew each time. GNU's allocator gives such
     memory back when it is freed, and then the system clears every page again: 12,000 pages a step
-    of the tutorial's network, a quarter of its time on JAX. No other allocator is touched.
+    of the tutorial's network, a third of its time on JAX. No other allocator is touched.
 
     Page: https://man7.org/linux/man-pages/man3/mallopt.3.html
     """

@@ -40,7 +40,8 @@ class Options:
     run_dir: Path | None = None
     """The run folder; by default a new one, runs/EXPERIMENT/BACKEND-seedK."""
     resume: bool = False
-    """Go on with the run in --run-dir, with its options; --epochs may be raised."""
+    """Go on with the run in --run-dir, with its options; --epochs may be raised if the
+    learning rate is constant."""
 
 
 @dataclass
