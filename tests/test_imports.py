@@ -15,9 +15,10 @@ from research import backends, corpora, tokens
 PACKAGE = Path(tokens.__file__).parent
 
 COMMANDS = {"train", "evaluate", "predict", "export", "sweep", "report", "parity", "baselines"}
-KERAS_AT_THE_TOP = {"models", "loop", "classifier"}  # whoever imports these has settled the backend
+# Whoever imports these has settled the backend.
+KERAS_AT_THE_TOP = {"models", "layers", "loop", "classifier"}
 KERAS_IN_FUNCTIONS = COMMANDS | {"tokens"}
-ASKS_FOR_THE_BACKEND = {"loop", "models"}  # models only for the quickest form of a computation
+ASKS_FOR_THE_BACKEND = {"loop", "layers"}  # layers only for the quickest form of a computation
 BACKENDS_IN_FUNCTIONS = {"loop": {"jax", "torch", "tensorflow"}, "tokens": {"tensorflow"}}
 
 # A stage takes and returns plain values; below it are only these, and its own parts.
@@ -27,7 +28,7 @@ PARTS = {
     "tokens": set(),
     "embeddings": set(),
     "linear": set(),
-    "models": set(),
+    "models": {"layers"},
     "metrics": set(),
     "runs": set(),
 }
@@ -98,7 +99,7 @@ def violations(module: str, source: str) -> list[str]:
     if module not in ASKS_FOR_THE_BACKEND and "keras.backend.backend(" in ast.unparse(
         ast.parse(source)
     ):
-        broken.append(f"{module} asks which backend runs, which is left to loop and models")
+        broken.append(f"{module} asks which backend runs, which is left to loop and layers")
     return broken
 
 

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from research import loop, models
+from research.layers import Dropout, GlorotUniform
 
 pytestmark = pytest.mark.backend
 
@@ -26,8 +27,8 @@ def average(*, trainable_embeddings=False, dropout=0.5, seed=0):
     embedding = layers.Embedding(50, 8, trainable=trainable_embeddings, name="embedding")
     x = layers.GlobalAveragePooling1D()(embedding(token_ids))
     embedding.set_weights([vectors()])
-    x = models.Dropout(dropout, seed, name="dropout")(x)
-    kernel = models.GlorotUniform(seed, 0)
+    x = Dropout(dropout, seed, name="dropout")(x)
+    kernel = GlorotUniform(seed, 0)
     return keras.Model(
         token_ids, layers.Dense(CLASSES, kernel_initializer=kernel, name="logits")(x)
     )
