@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research import cli, report, runs
+from research import cli, records, report, runs
 from research.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -89,7 +89,7 @@ def save(folder, name, content):
 
 
 def section(results):
-    return report.section(report.read(results / "runs"))
+    return records.section(records.read(results / "runs"))
 
 
 def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
@@ -166,14 +166,19 @@ def test_a_difference_is_marked_where_it_is_more_than_luck(results):
 def test_p_values_are_corrected_for_their_number(results):
     rows = section(results)
     pairs = [(row, other) for row in rows for other in rows if row is not other]
-    alone = [report.comparisons([pair])[0].p_value for pair in pairs]
-    together = [found.p_value for found in report.comparisons(pairs)]
+    alone = [records.comparisons([pair])[0].p_value for pair in pairs]
+    together = [found.p_value for found in records.comparisons(pairs)]
     assert min(together) == pytest.approx(min(alone) * len(pairs))
 
 
 def test_the_strongest_baseline_is_chosen_on_validation_and_fairly_trained(results):
-    assert report.strongest_baseline(section(results)).source == "baselines/r8/svm"
-    assert report.strongest_baseline([]) is None
+    assert records.strongest_baseline(section(results)).source == "baselines/r8/svm"
+    assert records.strongest_baseline([]) is None
+    part = runs.read_json(results / "runs" / "baselines" / "r8" / "svm.json")
+    part["config"] |= {"ours": True, "method": "part of a model"}
+    part["history"] = [line | {"validation_accuracy": 1.0} for line in part["history"]]
+    save(results.parent, "baselines/r8/part", part)
+    assert records.strongest_baseline(section(results)).source == "baselines/r8/svm"
 
 
 def test_a_row_that_learned_from_validation_too_is_compared_with_its_like(results):
@@ -182,15 +187,15 @@ def test_a_row_that_learned_from_validation_too_is_compared_with_its_like(result
         save(results.parent, f"r8-best/jax-seed{seed}", made)
     rows = section(results)
     found = {
-        row.source: other.source for row, other in zip(rows, report.references(rows), strict=True)
+        row.source: other.source for row, other in zip(rows, records.references(rows), strict=True)
     }
     assert found["r8-best/jax"] == found["baselines/r8/svm-refitted"] == "baselines/r8/svm-refitted"
     assert found["r8/jax"] == found["baselines/r8/bayes"] == "baselines/r8/svm"
     best = next(row for row in rows if row.source == "r8-best/jax")
     assert best.method == "CNN of the tutorial, glove.6B.50d frozen, train + validation"
     alone = [row for row in rows if row.source != "baselines/r8/svm-refitted"]
-    assert {other.source for other in report.references(alone)} == {"baselines/r8/svm"}
-    assert set(report.references([best])) == {None}
+    assert {other.source for other in records.references(alone)} == {"baselines/r8/svm"}
+    assert set(records.references([best])) == {None}
 
 
 def test_the_readme_tells_what_beats_the_strongest_baseline(results):
@@ -215,7 +220,7 @@ def test_an_option_younger_than_a_record_had_its_default(results):
     old = runs.read_json(path)
     del old["config"]["train_on"]
     runs.write_json(path, old)
-    (row,) = (row for row in report.read(results / "runs") if row.source == "r8/jax")
+    (row,) = (row for row in records.read(results / "runs") if row.source == "r8/jax")
     assert not row.saw_validation
     assert len(row.records) == 3
 
@@ -239,19 +244,29 @@ def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
         save(results.parent, f"r8/torch-seed{seed}", changed)
     assert "r8/torch" in {row.source for row in section(results)}
     assert "r8/jax" not in {row.source for row in section(results)}
-    jax, torch = report.backends_cells(report.read(results / "runs"))
+    jax, torch = report.backends_cells(records.read(results / "runs"))
     assert (jax["backend"], jax["n"], torch["backend"], torch["n"]) == ("jax", "3", "torch", "4")
     assert jax["p, variance"] == "<0.001"
     assert torch["p, variance"] == ""
     (results / "runs" / "r8" / "jax-seed1.json").unlink()
     (results / "runs" / "r8" / "jax-seed2.json").unlink()
-    jax, _ = report.backends_cells(report.read(results / "runs"))
+    jax, _ = report.backends_cells(records.read(results / "runs"))
     assert jax["p, variance"] == ""
+
+
+def test_of_backends_with_as_many_runs_the_quickest_stands_for_the_experiment(results):
+    for seed, accuracy in enumerate((0.60, 0.61, 0.62)):
+        quicker = record(accuracy, seed)
+        quicker["history"] = [line | {"seconds": 9.0} for line in quicker["history"]]
+        save(results.parent, f"r8/torch-seed{seed}", quicker)
+    sources = {row.source for row in section(results)}
+    assert "r8/torch" in sources
+    assert "r8/jax" not in sources
 
 
 def test_seeds_are_read_in_the_order_of_their_numbers(results):
     save(results.parent, "r8/jax-seed10", record(0.5, 10))
-    (row,) = (row for row in report.read(results / "runs") if row.source == "r8/jax")
+    (row,) = (row for row in records.read(results / "runs") if row.source == "r8/jax")
     assert [r["config"]["seed"] for r in row.records] == [0, 1, 2, 10]
 
 
@@ -272,7 +287,7 @@ def test_seeds_are_read_in_the_order_of_their_numbers(results):
 def test_records_that_do_not_compare_are_refused(results, name, changes, message):
     save(results.parent, name, record(0.8, 3, **changes))
     with pytest.raises(ValueError, match=f"expected .*{message}.*; "):
-        report.read(results / "runs")
+        records.read(results / "runs")
 
 
 def test_no_records_are_one_line(tmp_path, monkeypatch):
@@ -295,8 +310,11 @@ def test_a_protocol_without_a_test_split_says_so(results):
 def test_methods_are_named_by_what_tells_them_apart(results):
     random = record(0.8, config__vectors="random.50d", config__trainable_embeddings=True)
     other = record(0.8, config__model="new", config__vectors="random.50d")
-    assert report.Row("a", [random]).method == "CNN of the tutorial, random.50d, trained"
-    assert report.Row("a", [other]).method == "new, random.50d, frozen"
+    assert records.Row("a", [random]).method == "CNN of the tutorial, random.50d, trained"
+    assert records.Row("a", [other]).method == "new, random.50d, frozen"
+    halved = record(0.8, config__precision="mixed_bfloat16")
+    name = "CNN of the tutorial, glove.6B.50d frozen, mixed_bfloat16"
+    assert records.Row("a", [halved]).method == name
     names = {row.method for row in section(results)}
     assert "TF-IDF + LinearSVC, 1- to 2-grams, train + validation" in names
     assert len(names) == 5
