@@ -28,8 +28,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from research import backends, cli, corpora, metrics, runs, tokens
-from research.config import Config
+from research import backends, cli, corpora, experiments, linear, metrics, runs, tokens
 from research.corpora import Split
 
 PACKAGES = ("scikit-learn", "scipy", "numpy", "fasttext-community")
@@ -79,6 +78,19 @@ class FastText:
         return np.array([int(label.removeprefix("__label__")) for (label,) in best])
 
 
+class ClosedForm:
+    """`research.linear`, from counts of words: the wide part of `wide-deep` by itself."""
+
+    def fit(self, counts: Any, labels: np.ndarray) -> None:
+        """Learns from counts, int[examples, words], and labels, int[examples]."""
+        self.classifier = linear.fit_counts(counts, labels, labels.max() + 1)
+
+    def predict(self, counts: Any) -> np.ndarray:
+        """Returns the labels of counts, int[examples, words]."""
+        labels: np.ndarray = linear.logits(self.classifier, counts).argmax(axis=1)
+        return labels
+
+
 @dataclass(frozen=True)
 class Method:
     """A classifier and the values of its hyperparameter.
@@ -90,6 +102,8 @@ class Method:
       default: the one taken where nothing is to be chosen.
       make: a value to a classifier.
       features: "tf-idf", "counts" or "words".
+      network: the experiment whose tokens it sees where it is truncated.
+      ours: whether it is part of a model of this package, and so nothing to be measured against.
     """
 
     name: str
@@ -98,6 +112,8 @@ class Method:
     default: float
     make: Callable[[float], Classifier]
     features: str
+    network: str = "newsgroups"
+    ours: bool = False
 
 
 METHODS = {
@@ -123,6 +139,14 @@ METHODS = {
         "counts",
     ),
     "fasttext": Method("fastText", "learning rate", (0.1, 0.3, 1), 0.1, FastText, "words"),
+    "wide": Method(
+        "wide part of wide & deep alone",
+        *("ridge", (linear.RIDGE,), linear.RIDGE),
+        lambda _: ClosedForm(),
+        "counts",
+        network="newsgroups-best",
+        ours=True,
+    ),
 }
 
 
@@ -133,7 +157,7 @@ class Baseline:
     Attributes:
       method: a key of `METHODS`.
       ngrams: features are 1-grams up to these; the longer ones must be in two documents.
-      truncated: on the tokens that a network of `Config`'s defaults sees, instead of all the text.
+      truncated: on the tokens that the method's network sees, instead of all the text.
       refitted: learn from train and validation together once the hyperparameter is chosen.
     """
 
@@ -143,13 +167,19 @@ class Baseline:
     refitted: bool = False
 
     @property
+    def seen(self) -> tuple[int, int] | None:
+        """The size of the vocabulary and the tokens of a text, if it is truncated."""
+        network = experiments.get(METHODS[self.method].network)
+        return (network.vocabulary_size, network.sequence_length) if self.truncated else None
+
+    @property
     def name(self) -> str:
         """Its name in the results, as `svm-2grams-200tokens`."""
         parts = [self.method]
         if METHODS[self.method].features == "tf-idf":
             parts.append(f"{self.ngrams}grams")
-        if self.truncated:
-            parts.append(f"{Config().sequence_length}tokens")
+        if self.seen:
+            parts.append(f"{self.seen[1]}tokens")
         return "-".join([*parts, *(["refitted"] if self.refitted else [])])
 
 
@@ -164,6 +194,8 @@ BASELINES = [
     Baseline("svm", 2, refitted=True),
     Baseline("bayes"),
     Baseline("fasttext"),
+    Baseline("wide", truncated=True),
+    Baseline("wide", truncated=True, refitted=True),
 ]
 
 
@@ -181,7 +213,7 @@ def main(
     loaded = corpora.load(corpus, corpus_path, splits=None)
     splits = loaded.splits
     chooses = "test" in splits
-    truncated = _truncated(splits)
+    seen = {sizes: _truncated(splits, *sizes) for b in BASELINES if (sizes := b.seen)}
     for baseline in BASELINES:
         if baseline.method == "fasttext" and not importlib.util.find_spec("fasttext"):
             print("fasttext: left out; pip install fasttext-community to have it")
@@ -189,7 +221,8 @@ def main(
         if baseline.refitted and not chooses:
             continue
         environment = _environment()
-        scored = run(baseline, truncated if baseline.truncated else splits, loaded.class_names)
+        as_seen = seen[baseline.seen] if baseline.seen else splits
+        scored = run(baseline, as_seen, loaded.class_names)
         record = {
             "config": {"corpus": corpus, **scored["config"]},
             "data": {
@@ -257,8 +290,9 @@ def run(baseline: Baseline, splits: dict[str, Split], class_names: Sequence[str]
     config = {
         **asdict(baseline),
         "method": method.name,
-        "vocabulary_size": Config().vocabulary_size if baseline.truncated else None,
-        "sequence_length": Config().sequence_length if baseline.truncated else None,
+        "ours": method.ours,
+        "vocabulary_size": baseline.seen and baseline.seen[0],
+        "sequence_length": baseline.seen and baseline.seen[1],
         "trained_on": [split.name for split in trained_on],
         method.hyperparameter: value,
     }
@@ -277,6 +311,8 @@ def _vectorizer(baseline: Baseline) -> Any:
     options: dict[str, Any] = {"ngram_range": (1, baseline.ngrams), "min_df": baseline.ngrams}
     if baseline.truncated:  # these texts are words already
         options |= {"tokenizer": str.split, "token_pattern": None, "lowercase": False}
+        if METHODS[baseline.method].ours:
+            options["stop_words"] = [tokens.SPECIAL_WORDS[1]]
     features = METHODS[baseline.method].features
     if features == "tf-idf":
         return TfidfVectorizer(sublinear_tf=True, **options)
@@ -287,14 +323,15 @@ def _vectorizer(baseline: Baseline) -> Any:
     return FunctionTransformer(lambda texts: [" ".join(words(text)) for text in texts])
 
 
-def _truncated(splits: dict[str, Split]) -> dict[str, Split]:
-    """Returns the same splits with texts as a network of `Config`'s defaults sees them."""
-    config = Config()
-    vocabulary = tokens.learn_vocabulary(splits["train"].texts, config.vocabulary_size)
+def _truncated(
+    splits: dict[str, Split], vocabulary_size: int, sequence_length: int
+) -> dict[str, Split]:
+    """Returns the same splits with texts as a network sees them."""
+    vocabulary = tokens.learn_vocabulary(splits["train"].texts, vocabulary_size)
     words = np.array(vocabulary, object)
     found = {}
     for name, split in splits.items():
-        ids = tokens.encode_cached(split.texts, vocabulary, config.sequence_length)
+        ids = tokens.encode_cached(split.texts, vocabulary, sequence_length)
         found[name] = Split(name, [" ".join(words[row[row > 0]]) for row in ids], split.labels)
     return found
 

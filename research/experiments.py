@@ -45,6 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "": {},  # frozen GloVe vectors
     "-finetuned": {"trainable_embeddings": True},
     "-random": {"trainable_embeddings": True, "vectors": "random.50d"},
+    "-bfloat16": {"precision": "mixed_bfloat16"},  # does half the precision cost accuracy?
     "-best": BEST,
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import TOPICS
 
-from research import baselines, cli, corpora, metrics, report, runs
+from research import baselines, cli, corpora, metrics, records, runs
 
 HAS_FASTTEXT = importlib.util.find_spec("fasttext") is not None
 
@@ -48,7 +48,7 @@ def test_the_command_writes_a_record_of_each(main, tiny, splits, tmp_path):
         assert environment["command"].startswith("python -m research.baselines folder")
         assert environment["versions"].keys() >= {"scikit-learn", "numpy"}
         assert environment["commit"] == runs.commit()
-    assert len(report.read(tmp_path)) == len(expected)
+    assert len(records.read(tmp_path)) == len(expected)
 
 
 def test_what_is_chosen_is_chosen_on_validation(splits):
@@ -104,16 +104,15 @@ def test_a_refitted_one_has_seen_validation_too(splits):
 
 def test_truncated_texts_are_the_tokens_of_a_network(splits):
     long = corpora.Split("train", ["Orbit, moon! " * 150, "PUCK ice"], splits["train"].labels[:2])
-    shown = baselines._truncated({"train": long, "validation": long})["train"]
+    shown = baselines._truncated({"train": long, "validation": long}, 20_000, 200)["train"]
     assert shown.texts == [" ".join(["orbit", "moon"] * 100), "puck ice"]
     rare = corpora.Split("validation", ["orbit xyz"], splits["train"].labels[:1])
-    assert baselines._truncated({"train": long, "validation": rare})["validation"].texts == [
-        "orbit [UNK]"
-    ]
+    cut = baselines._truncated({"train": long, "validation": rare}, 20_000, 200)
+    assert cut["validation"].texts == ["orbit [UNK]"]
 
 
 def test_the_same_again(splits):
-    for method in ("svm", "logistic", "bayes", *(["fasttext"] if HAS_FASTTEXT else [])):
+    for method in ("svm", "logistic", "bayes", "wide", *(["fasttext"] if HAS_FASTTEXT else [])):
         once, again = (
             baselines.run(baselines.Baseline(method), splits, list(TOPICS)) for _ in range(2)
         )

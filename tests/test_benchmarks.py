@@ -301,8 +301,16 @@ def test_the_table_of_scale_says_what_the_record_says():
         "load_before": 0.125,
         "commit": "c0ffee",
         "rows": [{"documents": 20_000, "learn": cost, "encode": cost, "train": cost}],
+        "tokenizing": {
+            "documents": 15_998,
+            "ours": [{"seconds": s, "peak_mb": 70 + s} for s in (1.0, 3.0, 2.0)],
+            "tutorial": [{"seconds": 40.0, "peak_mb": 10_000.0}],
+        },
     }
     text = table.scale(record)
+    assert "| `research.tokens` | 2.0 [1.0, 3.0] | 73 |" in text
+    assert "| the tutorial's way | 40.0 [40.0, 40.0] | 10,000 |" in text
+    assert "Ours takes 0.050 of the tutorial's time" in text
     assert "| 20,000 | 12 | 8 | 12 | 8 | 12 | 8 |" in text
     assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
 

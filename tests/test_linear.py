@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import RidgeClassifier
 
 from research import linear
@@ -29,6 +30,26 @@ def logits_by_hand(fitted, token_ids):
         length = np.sqrt((weights**2).sum())
         rows.append((weights / length if length else weights) @ fitted.weights + fitted.bias)
     return np.array(rows)
+
+
+def test_logits_are_those_of_a_loop_over_the_words():
+    token_ids, labels = texts()
+    token_ids[3] = 0  # a text without words
+    fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
+    counts = np.array([np.bincount(row, minlength=WORDS) for row in token_ids])
+    counts[:, :2] = 0
+    shown = linear.logits(fitted, csr_matrix(counts))
+    np.testing.assert_allclose(shown, logits_by_hand(fitted, token_ids), atol=1e-5)
+
+
+def test_counts_and_token_ids_give_the_same_classifier():
+    token_ids, labels = texts()
+    counts = np.array([np.bincount(row, minlength=WORDS) for row in token_ids])[:, 2:]
+    of_ids = linear.fit(token_ids, labels, WORDS, CLASSES)
+    of_counts = linear.fit_counts(csr_matrix(counts), labels, CLASSES)
+    np.testing.assert_array_equal(of_counts.idf, of_ids.idf[2:])
+    np.testing.assert_allclose(of_counts.weights, of_ids.weights[2:], atol=1e-5)
+    np.testing.assert_allclose(of_counts.bias, of_ids.bias, atol=1e-5)
 
 
 def test_it_is_ridge_regression_on_tfidf_when_there_are_no_log_odds(monkeypatch):
@@ -86,11 +107,11 @@ def test_a_single_class_is_refused():
 def test_the_layer_computes_the_same_logits():
     from keras import ops
 
-    from research import models
+    from research import layers
 
     token_ids, labels = texts()
     fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
-    layer = models.TfidfLogits(*fitted)
+    layer = layers.TfidfLogits(*fitted)
     expected = logits_by_hand(fitted, token_ids)
     for length in (150, 149, 64, 2, 1):  # of all lengths, with words up to 150 times
         logits, idf = layer(token_ids[:, :length])
