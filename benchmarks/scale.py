@@ -1,7 +1,8 @@
 """Shows what a larger corpus costs: `python -m benchmarks.scale`.
 
 Corpora of several sizes are made of the train split of `news20-bydate`, repeated and shuffled. Time
-a document and memory should not depend on how many there are. Each size has a fresh process.
+a document and memory should not depend on how many there are. As many texts as the tutorial has are
+also made into integers as the tutorial does it. Each measurement has a fresh process.
 """
 
 import json
@@ -24,6 +25,11 @@ from research import backends, runs, tokens
 SIZES = (20_000, 200_000, 1_000_000)
 STEPS = 64
 """Training steps that are timed, after as many to warm up."""
+TOKENIZED = 15_998
+"""Texts that are made into integers in both ways: those of the tutorial's train split."""
+WAYS = ("ours", "tutorial")
+PROCESSES = 3
+"""Of each way, one after the other in turn."""
 _SAMPLE_S = 0.02
 
 
@@ -112,41 +118,76 @@ def measure(documents: int) -> dict[str, Any]:
     return found
 
 
+def tokenize(way: str) -> dict[str, float]:
+    """Learns a vocabulary and makes `TOKENIZED` texts into integers, in one of `WAYS`."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the tutorial's code runs on no other
+    backends.select()
+    from benchmarks import peers_tutorial
+
+    loaded = work.load(50, quick=False)
+    texts = list(Repeated(loaded.texts, TOKENIZED))
+    sizes = work.VOCABULARY_SIZE, work.SEQUENCE_LENGTH
+
+    def ours(texts: list[str]) -> None:
+        tokens.encode_cached(texts, tokens.learn_vocabulary(texts, sizes[0]), sizes[1])
+
+    def tutorial(texts: list[str]) -> None:
+        peers_tutorial.token_ids(texts, *sizes)
+
+    run = {"ours": ours, "tutorial": tutorial}[way]
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
+        run(loaded.texts[:100])  # imports what it needs
+        with PeakMemory() as memory:
+            seconds = timing.timed(lambda: run(texts))
+    return {"seconds": seconds, "peak_mb": memory.over_start_mb}
+
+
 def main(
     sizes: tuple[int, ...] = SIZES,
     record: Path = Path("results/scale.json"),
-    only: int | None = None,
+    only: str | None = None,
 ) -> None:
-    """Measures each size in a process of its own, and writes a record.
+    """Measures each size, and both ways to make integers, and writes a record.
 
     Args:
       sizes: documents.
       record: the JSON file to write.
-      only: measure this one size in this process, and print the result as JSON.
+      only: measure this one size, or this way, in this process, and print the result as JSON.
     """
     if only is not None:
-        print(json.dumps(measure(only)))
+        print(json.dumps(tokenize(only) if only in WAYS else measure(int(only))))
         return
     cores = machine.cores()
     load_before = machine.wait_until_quiet(cores)
-    rows = []
-    for documents in sizes:
-        print(f"{documents:,} documents", flush=True)
-        answer = subprocess.run(
-            [sys.executable, "-m", "benchmarks.scale", "--only", str(documents)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if answer.returncode:
-            raise ValueError(
-                f"expected the process to succeed, received: {answer.stderr.strip()[-500:]}; "
-                f"run it alone: python -m benchmarks.scale --only {documents}"
-            )
-        rows.append(json.loads(answer.stdout.splitlines()[-1]))
-    content = machine.describe(cores, cores, None) | {"load_before": load_before, "rows": rows}
+    rows = [_in_a_process(str(documents)) for documents in sizes]
+    tokenizing: dict[str, Any] = {"documents": TOKENIZED} | {way: [] for way in WAYS}
+    for way in PROCESSES * WAYS:
+        tokenizing[way].append(_in_a_process(way))
+    content = machine.describe(cores, cores, None) | {
+        "load_before": load_before,
+        "rows": rows,
+        "tokenizing": tokenizing,
+    }
     runs.write_json(record, content)
     print(f"record: {record}")
+
+
+def _in_a_process(only: str) -> dict[str, Any]:
+    print(only, flush=True)
+    answer = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale", "--only", only],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        raise ValueError(
+            f"expected the process to succeed, received: {answer.stderr.strip()[-500:]}; "
+            f"run it alone: python -m benchmarks.scale --only {only}"
+        )
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found
 
 
 def _until(epoch: Iterator[tuple[int, Any]], steps: int) -> None:

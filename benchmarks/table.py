@@ -86,13 +86,29 @@ def scale(record: Record) -> str:
         costs = [(row[stage]["us_per_document"], row[stage]["peak_mb"]) for stage in stages]
         cells = [f"{value:.0f}" for cost in costs for value in cost]
         lines.append(f"| {row['documents']:,} | " + " | ".join(cells) + " |")
+    seconds = {}
+    lines += [
+        f"\n{record['tokenizing']['documents']:,} texts to integers, the vocabulary included:\n",
+        "| | seconds, median [least, most] | MB, most |\n|---|---:|---:|",
+    ]
+    for way, title in (("ours", "`research.tokens`"), ("tutorial", "the tutorial's way")):
+        processes = record["tokenizing"][way]
+        times = [process["seconds"] for process in processes]
+        seconds[way] = statistics.median(times)
+        spread = f"{seconds[way]:.1f} [{min(times):.1f}, {max(times):.1f}]"
+        memory = max(process["peak_mb"] for process in processes)
+        lines.append(f"| {title} | {spread} | {memory:,.0f} |")
+    lines.append(
+        f"\nOurs takes {seconds['ours'] / seconds['tutorial']:.3f} of the tutorial's time; "
+        f"{len(processes)} processes each."
+    )
     return "\n".join(lines) + (
-        "\n\nPosts of the train split of news20-bydate, repeated and shuffled; each size in a "
-        "process of its own. MB are the most private memory over that before the stage; token ids "
-        "are in a mapped file, whose pages the system takes back. Training is that of the "
-        f"tutorial's network, 64 steps in random order. {record['processor']}, "
-        f"{record['threads']} threads, load {record['load_before']:.2f} before, commit "
-        f"{record['commit']}.\n"
+        "\n\nPosts of the train split of news20-bydate, repeated and shuffled; each "
+        "measurement in a process of its own. MB are the most private memory over that before the "
+        "stage; token ids are in a mapped file, whose pages the system takes back. Training is "
+        "that of the tutorial's network, 64 steps in random order. "
+        f"{record['processor']}, {record['threads']} threads, load "
+        f"{record['load_before']:.2f} before, commit {record['commit']}.\n"
     )
 
 
