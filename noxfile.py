@@ -35,7 +35,10 @@ def tests(session: nox.Session) -> None:
     install(session, "all")
     for backend in BACKENDS:
         selected = [] if backend == BACKENDS[0] else ["-m", "backend"]
-        session.run("pytest", *selected, *session.posargs, env={"KERAS_BACKEND": backend})
+        # In parallel, a file each, since much of the time is processes that start one by one.
+        parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+        environment = {"KERAS_BACKEND": backend}
+        session.run("pytest", *parallel, *selected, *session.posargs, env=environment)
 
 
 @nox.session
