@@ -12,6 +12,7 @@ import logging
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -209,8 +210,12 @@ def _digest(config: Config) -> str:
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[Any]:
     """Connects to Ray, without its dashboard, its statistics of use and its notes."""
+    # Ray reads these when it is imported.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    tokens = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if address and (tokens or (Path.home() / ".ray" / "auth_token").exists()):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # which `ray start` asks for
     try:
         import ray
     except ImportError:
@@ -228,18 +233,22 @@ def _ray(address: str | None) -> Iterator[Any]:
             "_temp_dir": temporary,
         }
         try:
+            host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+            if host and port.isdecimal():  # Ray itself would try for minutes
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(
                 address or "local",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 **({} if address else embedded),
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             if not address:
                 raise
             raise ConnectionError(
                 f"expected a Ray cluster at {address}, received {str(error).splitlines()[0]!r}; "
-                "start one with `ray start --head`, or leave --address out"
+                "start one with `ray start --head`, set RAY_AUTH_TOKEN if it asks for a token, or "
+                "leave --address out"
             ) from None
         try:
             yield ray

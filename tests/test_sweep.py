@@ -247,3 +247,15 @@ def test_a_run_whose_worker_dies_is_begun_again_once_nothing_is_left_of_it(tmp_p
         os.kill(int((tmp_path / "worker").read_text()), signal.SIGKILL)
         assert ray.get(reference, timeout=PATIENCE_SECONDS) == ""
     assert (tmp_path / "log").read_text().count("$ python -m orphan") == 2
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"])
+def test_an_address_where_nothing_listens_is_refused_at_once(address, tmp_path):
+    started = time.monotonic()
+    answer = answer_of(start(tmp_path, "newsgroups", "--address", address))
+    assert answer.code == 1
+    assert answer.err.startswith(f"error: expected a Ray cluster at {address}, received ")
+    assert "leave --address out" in answer.err
+    assert answer.err.count("\n") == 1
+    assert time.monotonic() - started < 60
+    assert list(tmp_path.iterdir()) == []
