@@ -64,6 +64,13 @@ class Options:
     that runs don't slow each other down and step times compare."""
 
 
+@dataclass(frozen=True)
+class Passed:
+    """The options after a `--`."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+
+
 @dataclass
 class Job:
     """A run of the grid, and how it fares: `state` is one of `STATES`."""
@@ -152,7 +159,8 @@ def _grid(options: Options, passed: Sequence[str]) -> list[Job]:
     jobs = []
     for experiment in dict.fromkeys(options.experiment):
         default = experiments.get(experiment)
-        config = tyro.cli(Config, args=passed, default=default, prog=f"{cli.program()} ... --")
+        prog = f"{cli.program()} ... --"
+        config = tyro.cli(Passed, args=passed, default=Passed(default), prog=prog).config
         if config.seed != default.seed:
             raise ValueError(
                 f"expected seeds by --seeds, received --seed {config.seed}; leave it out"

@@ -201,6 +201,7 @@ def test_a_record_older_than_an_option_had_its_default(again, swept):
         (["kim", "--seeds", 0], ["--seeds of 1 or more, received 0"]),
         (["kim", "--cpus", -1], ["--cpus of 1 or more, received -1"]),
         (["kim", "--", "--seed", 3], ["seeds by --seeds, received --seed 3"]),
+        (["kim", "--", "--epochs", 0], ["--epochs to be at least 1, received 0"]),
         (["kim"], ["expected Ray", "pip install 'keras-text-research[sweep]'"]),
     ],
 )
