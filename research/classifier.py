@@ -28,8 +28,14 @@ class Classifier:
     model: keras.Model
 
     @classmethod
-    def load(cls, run: Path, checkpoint: str) -> "Classifier":
-        """Reads a run folder; see `research.load`."""
+    def load(cls, run: Path, checkpoint: str, precision: str | None = None) -> "Classifier":
+        """Reads a run folder; see `research.load`.
+
+        Args:
+          run: the run folder.
+          checkpoint: "best" or "last".
+          precision: Keras' dtype policy to compute in; None for that of the run.
+        """
         config = Config.read(run)
         data = runs.read_json(run / "data.json")
         vocabulary = tokens.read_vocabulary(run / "vocabulary.txt")
@@ -40,7 +46,7 @@ class Classifier:
             config.sequence_length,
             len(data["class_names"]),
             trainable_embeddings=config.trainable_embeddings,
-            precision=config.precision,
+            precision=precision or config.precision,
         )
         variables = loop.weights(model)
         # What training goes on from holds more than the weights: optimizer, counters of metrics.
