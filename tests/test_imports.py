@@ -17,9 +17,14 @@ PACKAGE = Path(tokens.__file__).parent
 COMMANDS = {"train", "evaluate", "predict", "export", "sweep", "report", "parity", "baselines"}
 # Whoever imports these has settled the backend.
 KERAS_AT_THE_TOP = {"models", "layers", "loop", "classifier"}
-KERAS_IN_FUNCTIONS = COMMANDS | {"tokens"}
+KERAS_IN_FUNCTIONS = COMMANDS | {"tokens", "formats", "artefacts"}
 ASKS_FOR_THE_BACKEND = {"loop", "layers"}  # layers only for the quickest form of a computation
-BACKENDS_IN_FUNCTIONS = {"loop": {"jax", "torch", "tensorflow"}, "tokens": {"tensorflow"}}
+BACKENDS_IN_FUNCTIONS = {
+    "loop": {"jax", "torch", "tensorflow"},
+    "tokens": {"tensorflow"},
+    "formats": {"torch", "tensorflow"},  # what a format is made of, and what it runs on
+    "artefacts": {"torch", "tensorflow"},
+}
 
 # A stage takes and returns plain values; below it are only these, and its own parts.
 BELOW_STAGES = {"assets", "names"}
@@ -112,7 +117,7 @@ def test_the_tables_above_name_modules_that_exist():
     modules = {path.stem for path in PACKAGE.glob("*.py")}
     assert STAGE_OF.keys() | KERAS_AT_THE_TOP | {"tokens", "train", "evaluate"} <= modules
     with_a_main = {path.stem for path in PACKAGE.glob("*.py") if "__main__" in path.read_text()}
-    assert with_a_main - {"corpora"} <= COMMANDS
+    assert with_a_main - {"corpora", "artefacts"} <= COMMANDS  # the second runs without the package
 
 
 @pytest.mark.parametrize(
