@@ -2,7 +2,8 @@
 
 Nothing is measured here, and every number comes from `results/benchmarks/*.json`. Written are
 `results/tables/step_time.md` and `.tex` (booktabs), `results/figures/step_time.svg` and `.png`; and
-`results/tables/scale.md` from `results/scale.json`, if there is one.
+`results/tables/scale.md` and `serving.md` from `results/scale.json` and `serving.json`, if they are
+there.
 """
 
 import json
@@ -65,10 +66,11 @@ def main(records: Path = Path("results/benchmarks"), results: Path = Path("resul
     parts = [latex(record, path.name) for record, path in zip(read, paths, strict=True)]
     runs.write(results / "tables" / "step_time.tex", "\n".join(parts).encode())
     print(f"written: {results / 'tables' / 'step_time'}.md and .tex")
-    if (results / "scale.json").exists():
-        text = scale(json.loads((results / "scale.json").read_text()))
-        runs.write(results / "tables" / "scale.md", text.encode())
-        print(f"written: {results / 'tables' / 'scale.md'}")
+    for name, made in (("scale", scale), ("serving", serving)):
+        if (results / f"{name}.json").exists():
+            text = made(json.loads((results / f"{name}.json").read_text()))
+            runs.write(results / "tables" / f"{name}.md", text.encode())
+            print(f"written: {results / 'tables' / name}.md")
     timed = [record for record in read if training(record)]
     if timed:  # else it was told to leave all training steps out
         draw(timed, results / "figures" / "step_time")
@@ -110,6 +112,45 @@ def scale(record: Record) -> str:
         f"{record['processor']}, {record['threads']} threads, load "
         f"{record['load_before']:.2f} before, commit {record['commit']}.\n"
     )
+
+
+def serving(record: Record) -> str:
+    """Returns how fast artefacts answer, in Markdown, from the record of `benchmarks.serving`."""
+    one, many = (f"ms, {texts} text{'s' * (texts > 1)}" for texts in (1, record["run"]["texts"]))
+    lines = [
+        "# How fast artefacts answer\n",
+        f"| | takes | MB | {one} | {many} | texts/s |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    left_out = []
+    for row in record["rows"]:
+        if "left_out" in row:
+            left_out.append(f"\n- `{row['name']}`: {row['left_out']}")
+            continue
+        first, whole = ([latency[i][1] for latency in row["latency_ms"]] for i in (0, 1))
+        texts_s = 1000 * record["run"]["texts"] / statistics.median(whole)
+        size = f"{row['size_mb']:.1f}" if "size_mb" in row else ""
+        lines.append(
+            f"| {row['name']} | {row['takes']} | {size} | {_with_range(first, 2)} | "
+            f"{_with_range(whole, 1)} | {texts_s:,.0f} |"
+        )
+    run, machine = record["run"], record["machine"]
+    notes = [f"Doubtful: {doubt}." for doubt in record["doubts"]]
+    if left_out:
+        notes.append("Left out:\n" + "".join(left_out))
+    return "\n".join(lines) + (
+        f"\n\nMedians of {record['processes']} processes [lowest, highest], each of which has the "
+        f"median of 20 calls after a first. Model `{run['model']}`, texts of the validation split "
+        f"of `{run['corpus']}`. What takes token ids leaves out the splitting into words; "
+        f"scikit-learn gives labels without probabilities. {machine['processor']}, "
+        f"{machine['threads']} threads, load {record['load_before']:.2f} before, commit "
+        f"{machine['commit']}.\n" + "".join(f"\n{note}\n" for note in notes)
+    )
+
+
+def _with_range(values: Sequence[float], digits: int) -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def step_gflop(record: Record) -> float:

@@ -315,11 +315,36 @@ def test_the_table_of_scale_says_what_the_record_says():
     assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
 
 
+def test_the_table_of_serving_says_what_the_record_says():
+    latency = [[[1, 0.25], [256, 20.0]], [[1, 0.35], [256, 50.0]], [[1, 0.3], [256, 40.0]]]
+    record = {
+        "run": {"model": "tutorial", "corpus": "r8", "texts": 256},
+        "machine": {"processor": "Some CPU", "threads": 2, "commit": "c0ffee"},
+        "load_before": 0.125,
+        "doubts": ["the machine was busy"],
+        "processes": 3,
+        "rows": [
+            {"name": "model.predict", "takes": "token ids", "latency_ms": latency},
+            {"name": "onnx", "takes": "texts", "size_mb": 4.56, "latency_ms": latency},
+            {"name": "litert", "takes": "token ids", "latency_ms": [], "left_out": "no such"},
+        ],
+    }
+    text = table.serving(record)
+    assert "| | takes | MB | ms, 1 text | ms, 256 texts | texts/s |" in text
+    cells = "0.30 [0.25, 0.35] | 40.0 [20.0, 50.0] | 6,400 |"
+    assert f"| model.predict | token ids |  | {cells}" in text
+    assert f"| onnx | texts | 4.6 | {cells}" in text
+    assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
+    assert text.endswith("Doubtful: the machine was busy.\n\nLeft out:\n\n- `litert`: no such\n")
+
+
 def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
     results = run.ROOT / "results"
-    (tmp_path / "scale.json").write_bytes((results / "scale.json").read_bytes())
+    for record in results.glob("*.json"):
+        (tmp_path / record.name).write_bytes(record.read_bytes())
     table.main(results / "benchmarks", tmp_path)
-    for name in ("tables/step_time.md", "tables/step_time.tex", "tables/scale.md"):
+    assert {path.name for path in (tmp_path / "tables").iterdir()} >= {"step_time.tex", "scale.md"}
+    for name in (f"tables/{path.name}" for path in (tmp_path / "tables").iterdir()):
         assert (tmp_path / name).read_text() == (results / name).read_text(), f"run {name} again"
     figure = "figures/step_time.svg"
     assert (tmp_path / figure).read_bytes() == (results / figure).read_bytes()
