@@ -353,6 +353,7 @@ def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
 @pytest.mark.backend
 def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: [BACKEND])
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # in parallel tests nothing is timed
     path = tmp_path / "records" / "record.json"
     only = rf"^{BACKEND}: (our step|native, (jit|eager|tf.function)$)|numpy"
     run.main(processes=1, embedding_dim=8, quick=True, only=only, record=path)
