@@ -335,6 +335,8 @@ def _execute(
     """Runs commands one after the other, on a worker of Ray, and returns why one failed, or ""."""
     import fcntl  # which Windows lacks
 
+    # Ray interrupts a task by it, and a shell that starts a sweep in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Ray sets OMP_NUM_THREADS for its own workers; a run is to be as one without Ray.
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     environment |= {**settings, "PYTHONUNBUFFERED": "1"}

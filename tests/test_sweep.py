@@ -17,7 +17,7 @@ from research import backends, cli, runs, sweep
 
 BACKEND = backends.select()
 EXPERIMENTS = ("newsgroups", "kim")
-TINY = {"batch_size": 64, "epochs": 300}  # enough of them to interrupt
+TINY = {"batch_size": 64, "epochs": 60}  # enough of them to interrupt
 PATIENCE_SECONDS = 300
 
 
@@ -27,7 +27,11 @@ class Answer(NamedTuple):
     err: str
 
 
-def start(folder, *arguments):
+def ignore_sigint():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start(folder, *arguments, **how):
     return subprocess.Popen(
         [sys.executable, "-m", "research.sweep", *map(str, arguments)],
         cwd=folder,
@@ -35,6 +39,7 @@ def start(folder, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **how,
     )
 
 
@@ -68,7 +73,8 @@ def swept(tiny, tmp_path_factory):
         patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("TMPDIR", str(folder))
         command = (*EXPERIMENTS, "r8", "--backends", BACKEND, "--cpus", 1, "--")
-        process = start(folder, *command, *options(tiny | TINY))
+        # As a shell starts what is to run in the background.
+        process = start(folder, *command, *options(tiny | TINY), preexec_fn=ignore_sigint)
         wait_for(folder / "runs" / "newsgroups" / f"{BACKEND}-seed0" / "history.jsonl", process)
         process.send_signal(signal.SIGINT)
         interrupted = answer_of(process)
@@ -108,7 +114,7 @@ def test_every_run_that_can_has_its_record(swept):
         assert last["command"].startswith(f"python -m research.train {experiment} --corpus folder")
         pinned = "1" if os.cpu_count() > 1 else None
         assert last["settings"].get("OMP_NUM_THREADS") == pinned
-        line = f"done {experiment}/{BACKEND}-seed0, epoch 300/300, validation accuracy "
+        line = f"done {experiment}/{BACKEND}-seed0, epoch 60/60, validation accuracy "
         assert line in swept.finished.out
 
 
@@ -145,16 +151,16 @@ def again(swept, tiny, monkeypatch, capsys):
 def test_what_has_a_record_is_skipped(again):
     code, out, err = again(*EXPERIMENTS)
     assert (code, err) == (0, "")
-    assert out.startswith(f"recorded newsgroups/{BACKEND}-seed0, epoch 300/300, validation accuracy")
+    assert out.startswith(f"recorded newsgroups/{BACKEND}-seed0, epoch 60/60, validation accuracy")
     assert out.endswith("2 runs: 2 recorded\n")
 
 
 def test_a_record_of_other_options_is_not_taken_for_it(again):
-    code, out, _ = again(*EXPERIMENTS, epochs=301)
+    code, out, _ = again(*EXPERIMENTS, epochs=61)
     assert code == 1
     for experiment in EXPERIMENTS:
         record = f"results/runs/{experiment}/{BACKEND}-seed0.json"
-        assert f"expected {record} with epochs 301, received it with epochs 300; move" in out
+        assert f"expected {record} with epochs 61, received it with epochs 60; move" in out
     assert out.endswith("2 runs: 2 failed\n")
 
 
