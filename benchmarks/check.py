@@ -11,7 +11,9 @@ import keras
 import numpy as np
 
 from benchmarks.work import Work
-from research import loop, models
+from research.models import registry
+from research.models.variables import weight_values
+from research.training.trainer import Trainer
 from research.parity import relative_difference
 
 TOLERANCE = 1e-4
@@ -23,7 +25,7 @@ TEXTS = 16
 def model(work: Work, dropout: float = 0.5, precision: str = "float32") -> keras.Model:
     """Returns our model with its initial weights."""
     sizes = work.token_ids.shape[1], len(work.class_names)
-    return models.build("tutorial", work.matrix, *sizes, dropout=dropout, precision=precision)
+    return registry.build("tutorial", work.matrix, *sizes, dropout=dropout, precision=precision)
 
 
 def peer(work: Work, mode: str, dropout: float = 0.5) -> Any:
@@ -35,7 +37,7 @@ def peer(work: Work, mode: str, dropout: float = 0.5) -> Any:
       dropout: the rate.
     """
     module = importlib.import_module(f"benchmarks.peers_{keras.backend.backend()}")
-    return module.Peer(loop.weight_values(model(work)), dropout, mode)
+    return module.Peer(weight_values(model(work)), dropout, mode)
 
 
 def differences(work: Work, mode: str) -> dict[str, float]:
@@ -93,7 +95,7 @@ def _loss_and_gradients(
 
 def _step(ours: keras.Model, token_ids: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Returns how far a training step of ours moves each weight."""
-    trainer = loop.Trainer(ours, "rmsprop", learning_rate=1e-3)
+    trainer = Trainer(ours, "rmsprop", learning_rate=1e-3)
     # `Trainer` may have run the model already, so the weights are put back to the initial ones.
     before = {variable.path: np.array(variable) for variable in ours.trainable_variables}
     for _ in trainer.epoch(token_ids, labels, np.arange(len(labels)), len(labels)):

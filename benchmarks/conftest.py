@@ -2,7 +2,7 @@
 
 import pytest
 
-from research import backends
+from research.processes import backends
 
 backends.select()
 

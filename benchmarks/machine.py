@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from research import runs
+from research.processes import provenance
 
 BUSY_LOAD_PER_CORE = 0.5
 """Load average per core, before the benchmark starts, above which its numbers are doubtful."""
@@ -94,7 +94,7 @@ def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     return {
-        "processor": runs.processor(),
+        "processor": provenance.processor(),
         "cores": cores,
         "cores_used": cores_used,
         "threads": threads,
@@ -103,7 +103,7 @@ def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str
         "system": platform.platform(),
         "python": sys.version.split()[0],
         "versions": versions,
-        "commit": runs.commit(),
+        "commit": provenance.commit(),
     }
 
 

@@ -22,7 +22,8 @@ from typing import Any
 import tyro
 
 from benchmarks import machine, work
-from research import backends, runs
+from research.files import atomic
+from research.processes import backends, provenance
 
 ROOT = Path(__file__).parent.parent
 PROCESS_LIMIT_S = 600
@@ -198,7 +199,7 @@ def main(
             "left_out": left_out,
             "rows": rows,
         }
-        runs.write_json(path, content)  # each time, so that an interruption loses one process
+        atomic.write_json(path, content)  # each time, so that an interruption loses one process
     for doubt in warnings:
         print(f"doubtful: {doubt}")
     print(f"record: {path}")
@@ -362,7 +363,7 @@ def _row(subject: Subject, found: list[dict[str, Any]]) -> dict[str, Any]:
 def _record_path(devices: dict[str, str], embedding_dim: int, quick: bool) -> Path:
     gpus = [device for device in devices.values() if not device.startswith("cpu")]
     # Each backend names a GPU in its own way; "gpu: " is all that they share.
-    name = gpus[0].partition(": ")[2] if gpus else runs.processor()
+    name = gpus[0].partition(": ")[2] if gpus else provenance.processor()
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     folder = Path("runs" if quick else "results") / "benchmarks"
     return folder / f"{name}-{embedding_dim}d.json"

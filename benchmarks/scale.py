@@ -20,7 +20,10 @@ import numpy as np
 import tyro
 
 from benchmarks import machine, timing, work
-from research import backends, runs, tokens
+from research.data import tokens
+from research.files import atomic
+from research.processes import backends
+from research.training.trainer import Trainer
 
 SIZES = (20_000, 200_000, 1_000_000)
 STEPS = 64
@@ -90,13 +93,13 @@ def measure(documents: int) -> dict[str, Any]:
     """Learns the vocabulary of `documents` texts, encodes them and trains on them."""
     backends.select()
     from benchmarks import check
-    from research import loop
+    # LAZY IMPORTS
 
     loaded = work.load(50, quick=False)
     texts = Repeated(loaded.texts, documents)
     labels = loaded.labels[texts.order]
     model = check.model(loaded)
-    trainer = loop.Trainer(model, "rmsprop", learning_rate=1e-3)
+    trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
     found: dict[str, Any] = {"documents": documents}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
@@ -169,7 +172,7 @@ def main(
         "rows": rows,
         "tokenizing": tokenizing,
     }
-    runs.write_json(record, content)
+    atomic.write_json(record, content)
     print(f"record: {record}")
 
 

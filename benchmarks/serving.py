@@ -20,7 +20,10 @@ import tyro
 import research
 from benchmarks import machine
 from benchmarks import run as suite
-from research import artefacts, backends, corpora, formats, runs, tokens
+from research.data import corpora, tokens
+from research.files import atomic
+from research.processes import backends
+from research.serving import formats, runtimes, self_check
 from research.config import Config
 
 PROCESSES = 3
@@ -69,7 +72,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         for name, artefact in formats.FORMATS.items():
             path = Path(folder) / f"{name}{artefact.suffix}"
-            takes = "texts" if artefacts.takes_texts(name) else "token ids"
+            takes = "texts" if runtimes.takes_texts(name) else "token ids"
             rows[name] = {"takes": takes, "latency_ms": []}
             print(f"exporting {name}", flush=True)
             exported = _python("research.export", run, "--format", name, "--output", path)
@@ -93,7 +96,7 @@ def main(
         "processes": PROCESSES,
         "rows": [{"name": name, **row} for name, row in rows.items()],
     }
-    runs.write_json(record, content)
+    atomic.write_json(record, content)
     print(f"record: {record}; python -m benchmarks.table makes the table")
 
 
@@ -108,7 +111,7 @@ def _python(module: str, *arguments: object, **environment: str) -> Any:
 
 
 def _artefact(name: str, path: Path, given: list[Any]) -> Any:
-    return artefacts.run_alone(name, path, given)["latency_ms"]
+    return self_check.run_alone(name, path, given)["latency_ms"]
 
 
 def _in_process(name: str, run: Path, backend: str) -> Any:
@@ -133,7 +136,7 @@ def _corpus(run: Path) -> corpora.Corpus:
 
 
 def _texts(run: Path) -> list[str]:
-    return _corpus(run).splits["validation"].texts[: artefacts.BATCH_SIZE]
+    return _corpus(run).splits["validation"].texts[: runtimes.BATCH_SIZE]
 
 
 def _reference(name: str, run: Path) -> list[tuple[int, float]]:
@@ -146,14 +149,14 @@ def _reference(name: str, run: Path) -> list[tuple[int, float]]:
         train = _corpus(run).splits["train"]
         linear = make_pipeline(TfidfVectorizer(sublinear_tf=True), LinearSVC())
         linear.fit(train.texts, train.labels)
-        return artefacts.latency_ms(linear.predict, _texts(run))
+        return runtimes.latency_ms(linear.predict, _texts(run))
     classifier = research.load(run)
     if name == PREDICT:
-        return artefacts.latency_ms(classifier.predict, _texts(run))
+        return runtimes.latency_ms(classifier.predict, _texts(run))
     length = classifier.config.sequence_length
     token_ids = tokens.encode(_texts(run), classifier.vocabulary, length)
     predict = partial(classifier.model.predict, batch_size=len(token_ids), verbose=0)
-    return artefacts.latency_ms(predict, token_ids)
+    return runtimes.latency_ms(predict, token_ids)
 
 
 if __name__ == "__main__":

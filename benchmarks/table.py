@@ -17,7 +17,7 @@ import matplotlib
 import tyro
 from matplotlib.figure import Figure
 
-from research import runs
+from research.files import atomic
 
 # Same records, same file: no date, and names of SVG elements that don't change from run to run.
 matplotlib.rcParams["svg.hashsalt"] = "keras-text-research"
@@ -62,14 +62,14 @@ def main(records: Path = Path("results/benchmarks"), results: Path = Path("resul
         )
     read = [json.loads(path.read_bytes()) for path in paths]
     parts = [markdown(record, path.name) for record, path in zip(read, paths, strict=True)]
-    runs.write(results / "tables" / "step_time.md", "\n".join(["# Step times\n", *parts]).encode())
+    atomic.write(results / "tables" / "step_time.md", "\n".join(["# Step times\n", *parts]).encode())
     parts = [latex(record, path.name) for record, path in zip(read, paths, strict=True)]
-    runs.write(results / "tables" / "step_time.tex", "\n".join(parts).encode())
+    atomic.write(results / "tables" / "step_time.tex", "\n".join(parts).encode())
     print(f"written: {results / 'tables' / 'step_time'}.md and .tex")
     for name, made in (("scale", scale), ("serving", serving)):
         if (results / f"{name}.json").exists():
             text = made(json.loads((results / f"{name}.json").read_text()))
-            runs.write(results / "tables" / f"{name}.md", text.encode())
+            atomic.write(results / "tables" / f"{name}.md", text.encode())
             print(f"written: {results / 'tables' / name}.md")
     timed = [record for record in read if training(record)]
     if timed:  # else it was told to leave all training steps out

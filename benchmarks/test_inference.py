@@ -16,9 +16,10 @@ from sklearn.svm import LinearSVC
 
 from benchmarks import check, peers_tutorial, timing
 from benchmarks.work import SLICE_TEXTS, Work
-from research import embeddings, loop, tokens
-from research.classifier import Classifier
-from research.cli import keep_freed_memory
+from research.data import tokens, word_vectors
+from research.training.inference import predict_probabilities
+from research.serving.classifier import Classifier
+from research.processes.memory import keep_freed_memory
 from research.config import Config
 
 
@@ -38,7 +39,7 @@ def test_our_predict(benchmark: Any, work: Work, quick: bool) -> None:
     timing.rounds(
         benchmark,
         quick,
-        lambda: loop.predict_probabilities(model, work.new_token_ids),
+        lambda: predict_probabilities(model, work.new_token_ids),
         units=len(work.new_token_ids),
     )
 
@@ -104,10 +105,10 @@ def test_vectors(
         )
         (tmp_path / "vectors.txt").write_text("".join(f"{line}\n" for line in lines))
         name = str(tmp_path / "vectors.txt")
-    words = len(embeddings.load_vectors(name).words)  # now they are in the cache
+    words = len(word_vectors.load_vectors(name).words)  # now they are in the cache
     timing.rounds(
         benchmark,
         quick,
-        lambda: embeddings.embedding_matrix(embeddings.load_vectors(name), work.vocabulary),
+        lambda: word_vectors.embedding_matrix(word_vectors.load_vectors(name), work.vocabulary),
         units=words,
     )

@@ -14,8 +14,8 @@ from keras import ops
 
 from benchmarks import check, peers_tutorial, timing
 from benchmarks.work import Work, training_flop
-from research import loop
-from research.cli import keep_freed_memory
+from research.training.trainer import Trainer
+from research.processes.memory import keep_freed_memory
 
 BACKEND = keras.backend.backend()
 JIT = {
@@ -33,7 +33,7 @@ def test_step(benchmark: Any, work: Work, quick: bool) -> None:
     """Our compiled step, on batches that are on the device; it waits at the end of each round."""
     keep_freed_memory()  # as our commands do
     model = check.model(work)
-    trainer = loop.Trainer(model, "rmsprop", learning_rate=1e-3)
+    trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
     batches = itertools.cycle(
         [
             (ops.convert_to_tensor(x), ops.convert_to_tensor(y))
@@ -60,7 +60,7 @@ def test_epoch(benchmark: Any, work: Work, quick: bool, precision: str) -> None:
     """An epoch as `research.train` runs it, from token ids in a memory-mapped file."""
     keep_freed_memory()
     model = check.model(work, precision=precision)
-    trainer = loop.Trainer(model, "rmsprop", learning_rate=1e-3)
+    trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
     examples = work.epoch_examples
     epochs = itertools.count()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import machine
-from research import loop
+from research.training.devices import device_name
 
 STEADY_ROUNDS = 3
 """The warm-up ends when the last so many rounds differ by less than `STEADY_SPREAD`..."""
@@ -29,7 +29,7 @@ def rounds(benchmark: Any, quick: bool, target: Callable[[], Any], **about: Any)
       about: what else goes into the record, such as `jit` and `units`, the steps in a round. A
         `first_call_s` replaces the time of the first round, where another call came before it.
     """
-    device = loop.device()
+    device = device_name()
     is_training = "gflop" in about  # all else is not about arithmetic
     rates = [machine.matmul_gflops(device, quick)] if is_training else []
     first_call_s = timed(target)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from research import corpora, embeddings, tokens
+from research.data import corpora, tokens, word_vectors
 
 BATCH_SIZE = 128
 VOCABULARY_SIZE = 20_000
@@ -77,7 +77,7 @@ def _newsgroups(embedding_dim: int) -> Work:
     matrix, vectors = random_vectors(len(vocabulary), embedding_dim), "random normal"
     if embedding_dim == _GLOVE_DIM:
         vectors = f"glove.6B.{_GLOVE_DIM}d"
-        matrix, _ = embeddings.embedding_matrix(embeddings.load_vectors(vectors), vocabulary)
+        matrix, _ = word_vectors.embedding_matrix(word_vectors.load_vectors(vectors), vocabulary)
     return Work(
         train.texts,
         tokens.encode_cached(train.texts, vocabulary, SEQUENCE_LENGTH),

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from research.classifier import Classifier
+    from research.serving.classifier import Classifier
 
 __all__ = ["load"]
 
 
 def load(run: Path | str, checkpoint: Literal["best", "last"] = "best") -> Classifier:
-    """Returns a trained run as one object that labels texts, on any backend.
+    """Return a trained run as one object that labels texts, on any backend.
 
     Args:
       run: the folder that `python -m research.train` printed.
@@ -21,10 +21,14 @@ def load(run: Path | str, checkpoint: Literal["best", "last"] = "best") -> Class
     Raises:
       FileNotFoundError: `run` is no run folder, or has no finished epoch.
       ValueError: a file in it is damaged.
+
+    Example:
+      classifier = research.load("runs/newsgroups/jax-seed0")
+      classifier.predict(["the shuttle reached its orbit"])  # float32[1, 20]
     """
-    from research import backends
+    from research.processes import backends
 
     backends.select()  # before Keras is imported
-    from research.classifier import Classifier
+    from research.serving.classifier import Classifier
 
     return Classifier.load(Path(run), checkpoint)

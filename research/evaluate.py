@@ -12,8 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 import research
-from research import backends, cli, corpora, figures, metrics, runs, tokens
 from research.config import Config
+from research.data import corpora, tokens
+from research.evaluation import figures, metrics
+from research.files import atomic
+from research.processes import backends, command
+from research.training import checkpoints, run_folder
+from research.training.devices import device_name
+from research.training.inference import predict_probabilities
 
 PAIRS_SHOWN = 10
 MISTAKES_SHOWN = 5
@@ -40,7 +46,7 @@ def main(
       record: a JSON file to write as well, with all that a table of results needs from the run.
     """
     backend = backends.select()
-    from research import loop  # after the backend is settled
+    # LAZY IMPORTS
 
     config = Config.read(run)
     corpus = corpora.load(
@@ -51,7 +57,7 @@ def main(
         label_column=config.label_column,
         split_column=config.split_column,
     )
-    trained_on = runs.read_json(run / "data.json")["corpus_digest"]
+    trained_on = atomic.read_json(run / "data.json")["corpus_digest"]
     if corpus.digest != trained_on:
         raise ValueError(
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
@@ -67,10 +73,10 @@ def main(
     classifier = research.load(run, checkpoint)
 
     token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
-    probabilities = loop.predict_probabilities(classifier.model, token_ids)
+    probabilities = predict_probabilities(classifier.model, token_ids)
     predictions = probabilities.argmax(axis=1)
     confusion = metrics.confusion(split.labels, predictions, len(classifier.classes))
-    position = runs.load_position(run)
+    position = checkpoints.load_position(run)
     scores: dict[str, Any] = {
         "split": split.name,
         "checkpoint": checkpoint,
@@ -80,12 +86,12 @@ def main(
         "most_confused": metrics.most_confused(confusion, classifier.classes, PAIRS_SHOWN),
         "predictions": metrics.predictions_by_class(split.labels, predictions, classifier.classes),
         "backend": backend,
-        "device": loop.device(),
+        "device": device_name(),
     }
-    runs.write_json(run / "metrics.json", scores)
+    atomic.write_json(run / "metrics.json", scores)
     if record:
-        runs.write_json(record, runs.read_record(run))
-    runs.write_arrays(
+        atomic.write_json(record, run_folder.read_record(run))
+    atomic.write_arrays(
         run / "predictions.npz", {"labels": split.labels, "probabilities": probabilities}
     )
     figures.confusion_matrix(confusion, classifier.classes, run / "confusion_matrix")
@@ -132,4 +138,4 @@ def _print_scores(scores: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -6,7 +6,7 @@
 from typing import Any
 
 from research.config import Config
-from research.names import choose
+from research.processes.choices import choose
 
 # The Keras tutorial "Using pre-trained word embeddings", François Chollet, 2020:
 # https://keras.io/examples/nlp/pretrained_word_embeddings/

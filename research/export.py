@@ -7,42 +7,26 @@ probabilities and labels of the run. A model card lies beside it.
 """
 
 import importlib.util
-import inspect
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import tyro
 
-from research import artefacts, backends, cli, corpora, formats, metrics, runs, tokens
 from research.config import Config
-from research.names import choose
+from research.data import corpora
+from research.files import atomic
+from research.processes import backends, command
+from research.processes.choices import choose
+from research.serving import formats
+from research.training import checkpoints
 
 if TYPE_CHECKING:
-    from research.classifier import Classifier
-
-TOLERANCE = 1e-5
+    from research.serving.classifier import Classifier
 """Largest difference of a probability that the check of an artefact lets pass."""
 
 _DOCUMENTS = 1_000
-
-WILD_TEXTS = (
-    "",
-    " \t\r\n\v\f ",
-    "".join(map(chr, range(128))),
-    "".join(map(chr, range(128, 0x250))),
-    "don't-STOP... \u201cquoted\u201d \u2014 _under_score_ [UNK] [unk]",
-    "non\u00a0breaking\u2003em\u2028line\u0085next\x1cfile\u3000wide\u200bzero",
-    "\u0130STANBUL \u1e9eTRASSE \u212aELVIN \u01c5 \u03a3\u0399\u03a3\u03a5\u03a6\u039f\u03a3",
-    "cafe\u0301 caf\u00e9 \U0001f469\u200d\U0001f680 \u05e9\u05dc\u05d5\u05dd \u4f60\u597d",
-    "nul\0inside \0 \ufeffbom \ufffd \U0010ffff",
-    "the " * 100_000,
-    "x" * 1_000_000,
-    "!" * 100_000 + "?a" * 100_000,
-)
 """Strings that a tokenizer may stumble over."""
 
 
@@ -100,7 +84,7 @@ def main(
         latency_ms = _check(name, made, classifier, texts, probabilities, metadata)
         size = sum(file.stat().st_size for file in [made, *made.rglob("*")] if file.is_file())
         text = _card(name, output.name, run, metadata, limits, latency_ms, size)
-        runs.write(Path(workspace) / "card", text.encode())
+        atomic.write(Path(workspace) / "card", text.encode())
         if output.exists():
             output.rename(Path(workspace) / "replaced")
         made.rename(output)
@@ -132,23 +116,12 @@ def _check_output(output: Path, card: Path, artefact: formats.Format, force: boo
 
 def _check_run(run: Path) -> None:
     config = Config.read(run)
-    epoch = runs.load_position(run)["epoch"] if runs.has_checkpoint(run) else 0
+    epoch = checkpoints.load_position(run)["epoch"] if checkpoints.has_checkpoint(run) else 0
     if epoch < config.epochs:
         raise ValueError(
             f"expected a finished run, received {run}, which is at epoch {epoch} of "
             f"{config.epochs}; go on with: python -m research.train --run-dir {run} --resume"
         )
-
-
-def _rounding(precision: str, as_trained: np.ndarray, probabilities: np.ndarray) -> str:
-    """Says what computing in float32 changed, as a sentence of the card."""
-    difference = np.abs(as_trained - probabilities).max()
-    labels = (as_trained.argmax(axis=1) != probabilities.argmax(axis=1)).sum()
-    return (
-        f" The run computed in {precision}, which this artefact does not: of "
-        f"{len(probabilities):,} texts {labels} have another label, and no probability is off by "
-        f"more than {difference:.1e}."
-    )
 
 
 def _documents(config: Config, corpus_path: Path | None) -> list[str]:
@@ -166,8 +139,11 @@ def _documents(config: Config, corpus_path: Path | None) -> list[str]:
 
 def _metadata(run: Path, checkpoint: str, classifier: "Classifier") -> dict[str, Any]:
     """Returns what travels inside the artefact, as JSON values."""
-    config, position = classifier.config, runs.load_position(run)
-    data, trained = runs.read_json(run / "data.json"), runs.read_json(run / "environment.json")[-1]
+    config, position = classifier.config, checkpoints.load_position(run)
+    data, trained = (
+        atomic.read_json(run / "data.json"),
+        atomic.read_json(run / "environment.json")[-1],
+    )
     name = Path(config.vectors).name
     vectors = f"those of {name}"
     if config.vectors.startswith("glove.6B."):
@@ -199,172 +175,5 @@ def _metadata(run: Path, checkpoint: str, classifier: "Classifier") -> dict[str,
     }
 
 
-def _check(
-    name: str,
-    path: Path,
-    classifier: "Classifier",
-    texts: Sequence[str],
-    expected: np.ndarray,
-    metadata: dict[str, Any],
-) -> list[tuple[int, float]]:
-    """Runs the artefact in a fresh process; returns numbers of texts and their latency in ms.
-
-    Args:
-      name: the format.
-      path: the artefact.
-      classifier: the run.
-      texts: what to run it on.
-      expected: float32[texts, classes], the run's probabilities.
-      metadata: what it must carry.
-
-    Raises:
-      ValueError: it does not run, or gives other probabilities, labels or metadata.
-    """
-    given: Sequence[Any] = texts
-    if not artefacts.takes_texts(name):
-        sequence_length = classifier.config.sequence_length
-        given = tokens.encode(texts, classifier.vocabulary, sequence_length).tolist()
-    # Where the format is Keras' and several backends are there, not the one that trained it.
-    others = [b for b in backends.installed() if b != metadata["origin"]["backend"]]
-    backend = (others or backends.installed())[-1]
-    documents = min(len(texts) - len(WILD_TEXTS), artefacts.BATCH_SIZE)
-    received = artefacts.run_alone(name, path, given, documents, backend)
-    difference = np.abs(np.array(received["probabilities"]) - expected).max()
-    labels = [classifier.classes[i] for i in expected.argmax(axis=1)]
-    wrong = sum(a != b for a, b in zip(received["labels"], labels, strict=True))
-    if not difference <= TOLERANCE or wrong or received["metadata"] != metadata:
-        raise ValueError(
-            f"expected the run's probabilities within {TOLERANCE}, its labels and metadata, "
-            f"received a difference of {difference:.1e}, {wrong} other labels and "
-            f"{'equal' if received['metadata'] == metadata else 'other'} metadata; "
-            "use another --format"
-        )
-    latency_ms: list[tuple[int, float]] = received["latency_ms"]
-    return latency_ms
-
-
-def _card(
-    name: str,
-    artefact: str,
-    run: Path,
-    metadata: dict[str, Any],
-    limits: str,
-    latency_ms: list[tuple[int, float]],
-    size: int,
-) -> str:
-    """Returns the model card. Mitchell et al. 2019, doi:10.1145/3287560.3287596."""
-    origin, tokenizer, classes = metadata["origin"], metadata["tokenizer"], metadata["classes"]
-    options, length = origin["options"], tokenizer["sequence_length"]
-    counts = ", ".join(f"{count:,} {split}" for split, count in origin["examples"].items())
-    protocol = corpora.CORPORA[origin["corpus"]].removeprefix("your ")
-    _, packages = artefacts.FORMATS[name]
-    takes = "texts"
-    if not artefacts.takes_texts(name):
-        takes = (
-            f"token ids, int32[texts, {length}]: the index of each word in the vocabulary, "
-            "1 for other words, 0 for padding at the end"
-        )
-    latency = ", ".join(f"{ms:.2f} ms for {texts}" for texts, ms in latency_ms)
-    return f"""# {artefact}
-
-Says to which of {len(classes)} classes a text belongs. Format `{name}`; takes {takes}; gives
-probabilities, float32[texts, {len(classes)}], and labels.
-
-## Data and protocol
-
-Corpus `{origin["corpus"]}`: {protocol}. Examples: {counts}; it learned from
-{options["train_on"]}. Digest `{origin["corpus_digest"]}`.
-
-Model `{options["model"]}`, {origin["parameters"]:,} parameters, word vectors
-`{options["vectors"]}`, {len(metadata["vocabulary"]):,} words. Trained on {origin["backend"]},
-{origin["started"]}, at commit `{origin["commit"]}`, seed {options["seed"]}; the weights are those
-of epoch {origin["epoch"]} of {options["epochs"]} ({origin["checkpoint"]}). All options and versions
-travel inside the artefact, with the classes, the vocabulary and the settings of the tokenizer.
-
-## Metrics
-
-{_metrics(run, origin)}
-
-The intervals tell of other examples, not of other seeds.
-
-## Limits
-
-It knows these classes and no other, and always names one: {", ".join(classes)}. It reads the
-first {length} words of a text. Only ASCII letters are lowered; words outside the vocabulary are all
-alike. It has the biases of its texts and vectors.{limits}
-
-## Licence
-
-Code: {metadata["licences"]["code"]}. Word vectors: {metadata["licences"]["vectors"]}.
-Texts: that of their corpus.
-
-## Size and latency
-
-{size / 1e6:.1f} MB. Median latency: {latency}; {runs.processor()}, {os.cpu_count()} cores, while it
-was checked, when other programs may have run.
-
-Checked in a fresh process with {", ".join(packages)} and without this package: probabilities within
-{TOLERANCE} of the run's, labels equal.
-
-## Use
-
-```python
-{_example(name, artefact, length)}
-```
-"""
-
-
-def _example(name: str, artefact: str, sequence_length: int) -> str:
-    """Returns Python code that runs the artefact, from the source of `research.artefacts`."""
-    load, _ = artefacts.FORMATS[name]
-    source = inspect.getsource(load).replace(" -> Loaded", "").replace(" -> Answer", "").strip()
-    if artefacts.takes_texts(name):
-        given = '["this message is about computer graphics and 3D modeling"]'
-    else:
-        given = f'np.zeros((1, {sequence_length}), "int32")'
-    modules = [module for module in ("json", "os", "zipfile") if f"{module}." in source]
-    return "\n".join(
-        [
-            *(f"import {module}" for module in modules),
-            *(["from pathlib import Path"] * ("Path(" in source)),
-            "\nimport numpy as np\n\n",
-            source,
-            f"\n\nrun, metadata = {load.__name__}({artefact!r})",
-            f"labels, probabilities = run({given})",
-            "print(labels, probabilities)",
-        ]
-    )
-
-
-def _metrics(run: Path, origin: dict[str, Any]) -> str:
-    """Returns the scores of the exported weights: of `research.evaluate`, or else validation's."""
-    path = run / "metrics.json"
-    scores = runs.read_json(path) if path.exists() else {}
-    if scores.get("epoch") == origin["epoch"]:
-        return "\n".join(
-            [
-                *(
-                    _metric(scores["split"], title, scores[score], scores[f"{score}_interval"])
-                    for score, title in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
-                ),
-                f"- {scores['examples']:,} examples",
-            ]
-        )
-    of_epoch = runs.load_position(run)["history"][origin["epoch"] - 1]
-    lines = ["Not evaluated yet; `python -m research.evaluate RUN`, then export it again."]
-    if "validation_accuracy" in of_epoch:
-        accuracy = of_epoch["validation_accuracy"]
-        interval = metrics.accuracy_interval(accuracy, origin["examples"]["validation"])
-        lines += ["", _metric("validation", "accuracy", accuracy, interval)]
-        if origin["checkpoint"] == "best":
-            lines.append("- The epoch was chosen by it, so it is somewhat too high.")
-    return "\n".join(lines)
-
-
-def _metric(split: str, title: str, score: float, interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"- {split} {title}: {score:.4f} (95% interval {low:.4f} to {high:.4f})"
-
-
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

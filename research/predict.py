@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 import research
-from research import cli
+from research.processes import command
 
 _TEXTS_AT_A_TIME = 1_000
 
@@ -71,4 +71,4 @@ def _line(text: str, row: np.ndarray, classes: Sequence[str], top: int, as_json:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -1,97 +1,64 @@
 """Trains an experiment and writes its run folder: `python -m research.train [EXPERIMENT]`.
 
-`train` is the whole story of a run, from top to bottom.
+`train` is the story of a run: prepare the data, build the model, fit it epoch by epoch.
 """
 
 import math
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tyro
 
-from research import (
-    backends,
-    cli,
-    corpora,
-    embeddings,
-    experiments,
-    figures,
-    linear,
-    metrics,
-    progress,
-    runs,
-    tokens,
-)
+from research import experiments
 from research.config import Config
+from research.data import corpora, tokens, word_vectors
+from research.evaluation import figures, metrics
+from research.models import registry
+from research.processes import backends, command
+from research.processes.memory import keep_freed_memory
+from research.processes.stopping import StopRequest
+from research.training import checkpoints, run_folder
+from research.training.checkpoints import Position
+from research.training.progress import Display
 
+if TYPE_CHECKING:
+    import keras
 
-@dataclass(frozen=True)
-class Options:
-    """Trains EXPERIMENT (newsgroups, unless you name another) and writes a run folder."""
-
-    config: Annotated[Config, tyro.conf.arg(name="")]
-    run_dir: Path | None = None
-    """The run folder; by default a new one, runs/EXPERIMENT/BACKEND-seedK."""
-    resume: bool = False
-    """Go on with the run in --run-dir, with its options; --epochs may be raised if the
-    learning rate is constant."""
-
-
-@dataclass
-class Position:
-    """Where a run stands: after `epoch` epochs and `step` steps, in `seconds`, of the next one."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    best_epoch: int | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
+    from research.training.trainer import Trainer
 
 
 class Interrupted(Exception):  # noqa: N818  (no error: somebody asked for it)
     """Training was asked to stop, and has saved where it stands."""
 
 
-def main() -> None:
-    """Parses the command line, trains, and prints the run folder as the last line."""
-    arguments = sys.argv[1:]
-    is_named = bool(arguments) and not arguments[0].startswith("-")
-    experiment = arguments.pop(0) if is_named else "newsgroups"
-    options = _parse(arguments, experiments.get(experiment))
-    if options.resume:
-        if options.run_dir is None:
-            raise ValueError(
-                "expected --run-dir with --resume, received none; give the run to go on with"
-            )
-        if (options.run_dir / "config.json").exists():  # its options, but for those given here
-            saved = Config.read(options.run_dir)
-            options = _parse(arguments, saved)
-            _check_same(saved, options.config, options.run_dir)
-    received: list[int] = []
+@dataclass(frozen=True)
+class Data:
+    """What a model learns from and is chosen on.
 
-    def stop_soon(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        print("\nsaving; once more to leave at once", file=sys.stderr)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    Attributes:
+      token_ids: int32[examples, sequence_length], of the texts to learn from.
+      labels: int32[examples].
+      validation_ids: int32[validation examples, sequence_length].
+      validation_labels: int32[validation examples].
+      vocabulary: the words by token id.
+      embeddings: float32[vocabulary_size, embedding_dim].
+      class_names: by label.
+      description: the content of `data.json`, as far as it is known without the model.
+    """
 
-    signal.signal(signal.SIGINT, stop_soon)
-    signal.signal(signal.SIGTERM, stop_soon)
-    try:
-        run = train(
-            experiment, options.config, options.run_dir, options.resume, lambda: bool(received)
-        )
-    except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
-        sys.exit(128 + received[0])
-    print(f"run: {run}")
+    token_ids: np.ndarray
+    labels: np.ndarray
+    validation_ids: np.ndarray
+    validation_labels: np.ndarray
+    vocabulary: list[str]
+    embeddings: np.ndarray
+    class_names: list[str]
+    description: dict[str, Any]
 
 
 def train(
@@ -101,13 +68,13 @@ def train(
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Trains and returns the run folder.
+    """Train and return the run folder.
 
     Args:
       experiment: the name under which a new run is filed.
       config: the options.
       run_dir: the run folder; None for a new one under `runs/`.
-      resume: go on with the run in `run_dir`, if it has begun.
+      resume: continue the run in `run_dir` if it has begun.
       stop: asked every few steps; if True, the run is saved and left.
 
     Raises:
@@ -115,22 +82,39 @@ def train(
       Interrupted: `stop` said so.
     """
     backend = backends.select()
-    from research import loop, models  # after the backend is settled
+    from research.training.devices import device_name  # after the backend is settled
 
-    models.check(config.model, config.sequence_length)
-    run = run_dir or runs.new_folder(experiment, backend, config.seed)
-    has_begun = runs.check_free(run, resume)
-    if resume and not has_begun:  # whoever restarts jobs need not know whether one had begun
+    registry.check(config.model, config.sequence_length)
+    run = run_dir or run_folder.new_folder(experiment, backend, config.seed)
+    has_begun = run_folder.check_free(run, resume)
+    if resume and not has_begun:  # lets schedulers always pass --resume
         print(f"no run in {run} yet, so this begins one")
-    print(f"training {experiment!r} with {backend} on {loop.device()}", flush=True)
+    print(f"training {experiment!r} with {backend} on {device_name()}", flush=True)
 
-    corpus = corpora.load(
-        config.corpus,
-        config.corpus_path,
-        text_column=config.text_column,
-        label_column=config.label_column,
-        split_column=config.split_column,
-    )
+    data = prepare_data(config)
+    model, seconds = build_model(config, data)
+    trainer = build_trainer(config, model, len(data.labels))
+    description = data.description | {"parameters": model.count_params()}
+    position = Position(seconds=seconds)
+    if has_begun:
+        run_folder.check_same_data(run, description)
+        if checkpoints.exists(run):
+            position = checkpoints.load_position(run)
+            trainer.restore(checkpoints.load_arrays(run, "last"))
+    run_folder.write_inputs(run, config.to_json(), description, data.vocabulary)
+    run_folder.log_environment(run, backend, device_name(), position.epoch, position.step)
+
+    history = fit(trainer, data, config, run, position, stop)
+    figures.learning_curves(history, run / "learning_curves")
+    if config.train_on == "train":
+        best = best_epoch(history)
+        print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
+    return run
+
+
+def prepare_data(config: Config) -> Data:
+    """Load the corpus, turn its texts into integers, and look up the word vectors."""
+    corpus = corpora.load(config.corpus_source)
     fitted, validation = corpus.splits["train"], corpus.splits["validation"]
     texts, labels = fitted.texts, fitted.labels
     if config.train_on == "train+validation":
@@ -143,109 +127,138 @@ def train(
         f"{len(token_ids):,} examples of {config.train_on}, {len(vocabulary):,} words",
         flush=True,
     )
-
-    vectors = embeddings.load_vectors(config.vectors)
-    matrix, missing = embeddings.embedding_matrix(
+    vectors = word_vectors.load_vectors(config.vectors)
+    embeddings, missing = word_vectors.embedding_matrix(
         vectors, vocabulary, missing=config.missing_vectors, seed=config.seed
     )
-    hits = len(vocabulary) - len(missing)
+    found = len(vocabulary) - len(missing)
     print(
-        f"vectors {config.vectors}: {matrix.shape[1]} dimensions, {hits:,} words found, "
+        f"vectors {config.vectors}: {embeddings.shape[1]} dimensions, {found:,} words found, "
         f"{len(missing):,} not",
         flush=True,
     )
-
-    options: dict[str, Any] = {}
-    position = Position()
-    if models.MODELS[config.model].has_wide_part:
-        started = time.perf_counter()
-        sizes = len(vocabulary), len(corpus.class_names)
-        options["wide"] = linear.fit(np.asarray(token_ids), labels, *sizes)
-        position.seconds = time.perf_counter() - started  # part of the first epoch's
-    model = models.build(
-        config.model,
-        matrix,
-        config.sequence_length,
-        len(corpus.class_names),
-        trainable_embeddings=config.trainable_embeddings,
-        precision=config.precision,
-        dropout=config.dropout,
-        seed=config.seed,
-        **options,
-    )
-    steps = math.ceil(len(token_ids) / config.batch_size)
-    decay_steps = steps * config.epochs if config.learning_rate_schedule == "linear" else None
-    trainer = loop.Trainer(model, config.optimizer, config.learning_rate, decay_steps)
-
-    data = {
+    description = {
         "corpus": corpus.name,
         "corpus_digest": corpus.digest,
         "class_names": corpus.class_names,
         "examples": {name: len(split.texts) for name, split in corpus.splits.items()},
         "vocabulary_size": len(vocabulary),
-        "embedding_dim": matrix.shape[1],
-        "vectors": {"name": config.vectors, "found": hits, "missing": len(missing)},
-        "parameters": model.count_params(),
+        "embedding_dim": embeddings.shape[1],
+        "vectors": {"name": config.vectors, "found": found, "missing": len(missing)},
     }
-    if has_begun:
-        runs.check_same_data(run, data)
-        if runs.has_checkpoint(run):
-            position = Position(**runs.load_position(run))
-            trainer.restore(runs.load_arrays(run, "last"))
-    runs.write_json(run / "config.json", config.to_json())
-    runs.write_json(run / "data.json", data)
-    runs.write(run / "vocabulary.txt", tokens.vocabulary_file(vocabulary))
-    runs.log_environment(run, backend, loop.device(), position.epoch, position.step)
+    return Data(
+        token_ids=token_ids,
+        labels=labels,
+        validation_ids=validation_ids,
+        validation_labels=validation.labels,
+        vocabulary=vocabulary,
+        embeddings=embeddings,
+        class_names=corpus.class_names,
+        description=description,
+    )
 
-    with progress.Display(config.epochs, steps) as display:
+
+def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
+    """Return the model, and the seconds it took to fit its linear part, if it has one."""
+    classes = len(data.class_names)
+    started = time.perf_counter()
+    linear_part = registry.fit_linear_part(
+        config.model, data.token_ids, data.labels, len(data.vocabulary), classes
+    )
+    seconds = time.perf_counter() - started
+    model = registry.build(
+        config.model,
+        data.embeddings,
+        config.sequence_length,
+        classes,
+        config.model_options,
+        linear_part,
+    )
+    return model, seconds
+
+
+def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Trainer":
+    """Return what trains the model, with its optimizer and learning rate."""
+    from research.training.trainer import Trainer  # after the backend is settled
+
+    steps = config.epochs * math.ceil(examples / config.batch_size)
+    decay_steps = steps if config.learning_rate_schedule == "linear" else None
+    return Trainer(model, config.optimizer, config.learning_rate, decay_steps)
+
+
+def fit(
+    trainer: "Trainer",
+    data: Data,
+    config: Config,
+    run: Path,
+    position: Position,
+    stop: Callable[[], bool],
+) -> list[dict[str, Any]]:
+    """Train epoch by epoch, with a checkpoint after each, and return the history."""
+    steps = math.ceil(len(data.labels) / config.batch_size)
+    with Display(config.epochs, steps) as display:
         while position.epoch < config.epochs:
-            # The order follows from the seed and the epoch, so no generator has a state to save.
-            order = np.random.default_rng((config.seed, position.epoch)).permutation(len(token_ids))
-            started = time.perf_counter() - position.seconds
-            for step, running in trainer.epoch(
-                token_ids, labels, order, config.batch_size, position.step
-            ):
-                position.step = step
-                position.seconds = time.perf_counter() - started
-                _check_finite("loss", [running["loss"]], run, config, position)
-                step_time_ms = 1000 * position.seconds / position.step
-                display.step(position.epoch, position.step, running, step_time_ms)
-                if stop() and position.step < steps:
-                    runs.save_checkpoint(run, asdict(position), trainer.state(), None)
-                    raise Interrupted(_how_to_go_on(run, position))
-
-            # TensorFlow's max pooling makes -inf of NaN, so the loss alone does not tell.
+            running = train_epoch(trainer, data, config, run, position, display, stop)
+            # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
             state = trainer.state()
-            _check_finite("weights", state.values(), run, config, position)
-            record: dict[str, Any] = {
+            check_finite("weights", state.values(), run, config, position)
+            record = {
                 "epoch": position.epoch + 1,
                 **running,
                 "seconds": position.seconds,
-                "step_time_ms": step_time_ms,
+                "step_time_ms": 1000 * position.seconds / position.step,
+                **(validation_scores(trainer.model, data) if config.train_on == "train" else {}),
             }
-            if config.train_on == "train":
-                probabilities = loop.predict_probabilities(model, validation_ids)
-                scores = metrics.scores(validation.labels, probabilities)
-                record |= {f"validation_{name}": value for name, value in scores.items()}
             display.epoch(record)
             history = [*position.history, record]
             best = best_epoch(history)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
-            best_weights = loop.weight_values(model) if best is record else None
-            runs.save_checkpoint(run, asdict(position), state, best_weights)
-            runs.write_history(run, history)
+            best_weights = trainer.weights() if best is record else None
+            checkpoints.save(run, position, state, best_weights)
+            run_folder.write_history(run, history)
             if stop() and position.epoch < config.epochs:
-                raise Interrupted(_how_to_go_on(run, position))
+                raise Interrupted(how_to_resume(run, position))
+    return position.history
 
-    figures.learning_curves(position.history, run / "learning_curves")
-    if config.train_on == "train":
-        best = best_epoch(position.history)
-        print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
-    return run
+
+def train_epoch(
+    trainer: "Trainer",
+    data: Data,
+    config: Config,
+    run: Path,
+    position: Position,
+    display: Display,
+    stop: Callable[[], bool],
+) -> dict[str, float]:
+    """Train to the end of an epoch, move `position` along, and return loss and accuracy."""
+    # The order follows from the seed and the epoch, so no generator has a state to save.
+    examples = len(data.labels)
+    order = np.random.default_rng((config.seed, position.epoch)).permutation(examples)
+    started = time.perf_counter() - position.seconds
+    for step, running in trainer.epoch(
+        data.token_ids, data.labels, order, config.batch_size, position.step
+    ):
+        position.step = step
+        position.seconds = time.perf_counter() - started
+        check_finite("loss", [running["loss"]], run, config, position)
+        display.step(position.epoch, step, running, 1000 * position.seconds / step)
+        if stop() and step < math.ceil(examples / config.batch_size):
+            checkpoints.save(run, position, trainer.state(), None)
+            raise Interrupted(how_to_resume(run, position))
+    return running
+
+
+def validation_scores(model: "keras.Model", data: Data) -> dict[str, float]:
+    """Return the scores on the validation split, by names that begin with `validation_`."""
+    from research.training.inference import predict_probabilities  # after the backend is settled
+
+    probabilities = predict_probabilities(model, data.validation_ids)
+    scores = metrics.scores(data.validation_labels, probabilities)
+    return {f"validation_{name}": value for name, value in scores.items()}
 
 
 def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the epoch with the highest validation accuracy, the first of equals.
+    """Return the epoch with the highest validation accuracy, the first of equals.
 
     Without validation it is the last.
     """
@@ -254,30 +267,14 @@ def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
     return max(history, key=lambda record: record["validation_accuracy"])
 
 
-def _parse(arguments: list[str], default: Config) -> Options:
-    names = "|".join(experiments.EXPERIMENTS)
-    return tyro.cli(
-        Options, args=arguments, default=Options(default), prog=f"{cli.program()} [{names}]"
-    )
-
-
-def _check_same(saved: Config, given: Config, run: Path | None) -> None:
-    # More epochs only make a run longer; anything else would make it another run, and so would
-    # they where the learning rate depends on how many there are.
-    if saved.learning_rate_schedule == "constant":
-        given = replace(given, epochs=saved.epochs)
-    for option in fields(Config):
-        before, now = getattr(saved, option.name), getattr(given, option.name)
-        if before != now:
-            raise ValueError(
-                f"expected --{option.name.replace('_', '-')} {before}, with which {run} was begun, "
-                f"received {now}; leave the option out, or begin a new run"
-            )
-
-
-def _check_finite(
+def check_finite(
     what: str, values: Iterable[Any], run: Path, config: Config, position: Position
 ) -> None:
+    """Check that training has not diverged.
+
+    Raises:
+      ValueError: a value is NaN or infinite.
+    """
     if not all(np.isfinite(value).all() for value in values):
         kept = f"the checkpoint of epoch {position.epoch} in {run}" if position.epoch else "none"
         raise ValueError(
@@ -287,12 +284,86 @@ def _check_finite(
         )
 
 
-def _how_to_go_on(run: Path, position: Position) -> str:
+def how_to_resume(run: Path, position: Position) -> str:
+    """Return what a person reads after an interruption."""
     return (
-        f"saved after epoch {position.epoch}, step {position.step}; go on with: "
+        f"saved after epoch {position.epoch}, step {position.step}; continue with: "
         f"python -m research.train --run-dir {run} --resume"
     )
 
 
+# --- the command ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains EXPERIMENT (newsgroups, unless you name another) and writes a run folder."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    run_dir: Path | None = None
+    """The run folder; by default a new one, runs/EXPERIMENT/BACKEND-seedK."""
+    resume: bool = False
+    """Continue the run in --run-dir, with its options; --epochs may be raised if the learning rate
+    is constant."""
+
+
+def main() -> None:
+    """Parse the command line, train, and print the run folder as the last line."""
+    keep_freed_memory()
+    experiment, options = parse(sys.argv[1:])
+    stop = StopRequest()
+    try:
+        run = train(experiment, options.config, options.run_dir, options.resume, stop)
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        sys.exit(128 + (stop.signal or 0))
+    print(f"run: {run}")
+
+
+def parse(arguments: list[str]) -> tuple[str, Options]:
+    """Return the experiment and the options; those of a run to resume come from its folder."""
+    is_named = bool(arguments) and not arguments[0].startswith("-")
+    experiment = arguments[0] if is_named else "newsgroups"
+    arguments = arguments[1:] if is_named else arguments
+    names = "|".join(experiments.EXPERIMENTS)
+
+    def parsed(default: Config) -> Options:
+        prog = f"{command.program()} [{names}]"
+        return tyro.cli(Options, args=arguments, default=Options(default), prog=prog)
+
+    options = parsed(experiments.get(experiment))
+    if not options.resume:
+        return experiment, options
+    if options.run_dir is None:
+        raise ValueError(
+            "expected --run-dir with --resume, received none; give the run to continue"
+        )
+    if (options.run_dir / "config.json").exists():
+        saved = Config.read(options.run_dir)
+        options = parsed(saved)
+        check_same_options(saved, options.config, options.run_dir)
+    return experiment, options
+
+
+def check_same_options(saved: Config, given: Config, run: Path | None) -> None:
+    """Check that a run is resumed with its own options.
+
+    More epochs only make a run longer. Anything else would make it another run, and so would more
+    epochs if the learning rate depends on their number.
+
+    Raises:
+      ValueError: an option differs.
+    """
+    if saved.learning_rate_schedule == "constant":
+        given = replace(given, epochs=saved.epochs)
+    for option in fields(Config):
+        before, now = getattr(saved, option.name), getattr(given, option.name)
+        if before != now:
+            raise ValueError(
+                f"expected --{option.name.replace('_', '-')} {before}, with which {run} was "
+                f"started, received {now}; leave the option out, or start a new run"
+            )
+
+
 if __name__ == "__main__":
-    cli.guard(main)
+    command.guard(main)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research import backends
+from research.processes import backends
 
 backends.select()
 

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from research import assets
+from research.files import archives, cache, downloads
 
 KEY = {"name": "letters", "format": 1}
 MEMBERS = ["package/data/one.tab", "package/data/two.tab"]
@@ -54,20 +54,20 @@ def never(_: Path) -> None:
 
 
 def test_an_entry_is_built_once(cache: Path) -> None:
-    entry = assets.cached("letters", KEY, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
     assert entry.parent == cache / "letters"
     assert (entry / "more" / "b.txt").read_text() == "bbb"
-    assert assets.cached("letters", dict(reversed(KEY.items())), never) == entry
-    assert assets.cached("letters", {"name": "others"}, write_letters) != entry
+    assert cache.cached("letters", dict(reversed(KEY.items())), never) == entry
+    assert cache.cached("letters", {"name": "others"}, write_letters) != entry
 
 
 def test_the_digests_say_what_the_entry_is() -> None:
-    entry = assets.cached("letters", KEY, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
     recorded = json.loads((entry / "digests.json").read_text())
     assert json.loads(recorded["key"]) == KEY
     assert recorded["files"] == {
-        "a.txt": assets.sha256_of(entry / "a.txt"),
-        "more/b.txt": assets.sha256_of(entry / "more" / "b.txt"),
+        "a.txt": cache.sha256_of(entry / "a.txt"),
+        "more/b.txt": cache.sha256_of(entry / "more" / "b.txt"),
     }
 
 
@@ -76,7 +76,7 @@ def test_the_digests_say_what_the_entry_is() -> None:
 def test_a_damaged_entry_is_built_again(
     name: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = assets.cached("letters", KEY, write_letters) / name
+    file = cache.cached("letters", KEY, write_letters) / name
     whole = file.read_bytes()
     if damage == "flip":
         file.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
@@ -84,63 +84,63 @@ def test_a_damaged_entry_is_built_again(
         file.write_bytes(whole[:-1])
     else:
         file.unlink()
-    assets.cached("letters", KEY, write_letters)
+    cache.cached("letters", KEY, write_letters)
     assert file.read_bytes() == whole
     assert "building it again" in caplog.text
 
 
 @pytest.mark.parametrize("digests", ["[]", "{}", '{"key": 1}', '{"files": {"a.txt": ""}}', "null"])
 def test_digests_that_make_no_sense_count_as_damage(digests: str) -> None:
-    entry = assets.cached("letters", KEY, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
     (entry / "digests.json").write_text(digests)
     (entry / "a.txt").write_text("wrong")
-    assert (assets.cached("letters", KEY, write_letters) / "a.txt").read_text() == "aaa"
+    assert (cache.cached("letters", KEY, write_letters) / "a.txt").read_text() == "aaa"
 
 
 def test_an_entry_in_another_place_is_not_taken_for_it() -> None:
-    other = assets.cached("letters", {"name": "others"}, write_letters)
-    entry = assets.cached("letters", KEY, write_letters)
+    other = cache.cached("letters", {"name": "others"}, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
     shutil.copy(other / "digests.json", entry)
-    assets.cached("letters", KEY, write_letters)
+    cache.cached("letters", KEY, write_letters)
     assert json.loads(json.loads((entry / "digests.json").read_text())["key"]) == KEY
 
 
 def test_a_build_that_fails_leaves_nothing_and_harms_nothing(cache: Path) -> None:
-    entry = assets.cached("letters", KEY, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
 
     def fails(folder: Path) -> None:
         write_letters(folder)
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        assets.cached("letters", {"name": "fails"}, fails)
+        cache.cached("letters", {"name": "fails"}, fails)
     assert [path for path in (cache / "letters").iterdir() if path.is_dir()] == [entry]
-    assert assets.cached("letters", KEY, never) == entry
+    assert cache.cached("letters", KEY, never) == entry
 
 
 def test_what_a_killed_process_left_is_cleared() -> None:
-    entry = assets.cached("letters", KEY, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
     entry.rename(entry.with_suffix(".partial"))
     (entry.with_suffix(".partial") / "leftover").touch()
-    assert not (assets.cached("letters", KEY, write_letters) / "leftover").exists()
+    assert not (cache.cached("letters", KEY, write_letters) / "leftover").exists()
 
 
 def test_a_full_disk_is_one_line(cache: Path) -> None:
-    earlier = assets.cached("letters", KEY, write_letters)
+    earlier = cache.cached("letters", KEY, write_letters)
 
     def fills_the_disk(folder: Path) -> None:
         write_letters(folder)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match=r"No space left.*set RESEARCH_CACHE") as raised:
-        assets.cached("letters", {"name": "large"}, fills_the_disk)
+        cache.cached("letters", {"name": "large"}, fills_the_disk)
     assert raised.value.errno == errno.ENOSPC
     assert "\n" not in str(raised.value)
     assert [path for path in (cache / "letters").iterdir() if path.is_dir()] == [earlier]
 
 
 def test_a_read_only_cache_serves_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = assets.cached("letters", KEY, write_letters)
+    entry = cache.cached("letters", KEY, write_letters)
 
     # Permissions would not stop a root user, so the file system is made to refuse.
     def refuse(path: Path, *_: object, **__: object) -> None:
@@ -148,9 +148,9 @@ def test_a_read_only_cache_serves_what_it_holds(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(filelock, "FileLock", refuse)
-    assert assets.cached("letters", KEY, never) == entry
+    assert cache.cached("letters", KEY, never) == entry
     with pytest.raises(OSError, match=r"Read-only.*set RESEARCH_CACHE"):
-        assets.cached("letters", {"name": "others"}, never)
+        cache.cached("letters", {"name": "others"}, never)
 
 
 def test_an_unreadable_source_is_not_blamed_on_the_cache() -> None:
@@ -158,7 +158,7 @@ def test_an_unreadable_source_is_not_blamed_on_the_cache() -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/secret.txt")
 
     with pytest.raises(PermissionError, match=r"secret.txt") as raised:
-        assets.cached("letters", KEY, reads_a_secret)
+        cache.cached("letters", KEY, reads_a_secret)
     assert "RESEARCH_CACHE" not in str(raised.value)
 
 
@@ -170,7 +170,7 @@ def logged_build(folder: Path, log: Path) -> None:
 
 def fill(start: Barrier, log: Path) -> None:
     start.wait(timeout=30)
-    assets.cached("letters", KEY, functools.partial(logged_build, log=log))
+    cache.cached("letters", KEY, functools.partial(logged_build, log=log))
 
 
 def test_two_processes_build_an_entry_once(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_two_processes_build_an_entry_once(tmp_path: Path) -> None:
         process.join(timeout=30)
     assert [process.exitcode for process in processes] == [0, 0]
     assert log.read_text() == "built\n"
-    assets.cached("letters", KEY, never)
+    cache.cached("letters", KEY, never)
 
 
 # --- wheels -------------------------------------------------------------------------------------
@@ -200,13 +200,13 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def fetch(wheel: Path, sha256: str | None = None) -> Path:
-    return assets.fetch_wheel(
-        "package", "1.0", wheel.name, sha256 or assets.sha256_of(wheel), MEMBERS
+    return downloads.fetch_wheel(
+        "package", "1.0", wheel.name, sha256 or cache.sha256_of(wheel), MEMBERS
     )
 
 
 def by_hand(wheel: Path) -> Path:
-    downloads = assets.cache_dir() / "downloads"
+    downloads = cache.cache_dir() / "downloads"
     downloads.mkdir(parents=True)
     return Path(shutil.copy(wheel, downloads))
 
@@ -260,7 +260,7 @@ def test_without_network_the_error_says_how_to_do_it_by_hand(
     wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pip_that(monkeypatch, gives=None, says="WARNING: Retrying\nERROR: No matching distribution\n")
-    place = assets.cache_dir() / "downloads" / wheel.name
+    place = cache.cache_dir() / "downloads" / wheel.name
     with pytest.raises(OSError, match=f"No matching distribution.*put it at {place}") as raised:
         fetch(wheel)
     assert "\n" not in str(raised.value)
@@ -289,33 +289,33 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 def test_a_url_is_fetched_once(served: tuple[str, Path], cache: Path) -> None:
     url, source = served
-    sha256 = assets.sha256_of(source)
-    path = assets.fetch_url(url, sha256, "words.txt")
+    sha256 = cache.sha256_of(source)
+    path = downloads.fetch_url(url, sha256, "words.txt")
     assert path == cache / "downloads" / "words.txt"
     assert path.read_bytes() == source.read_bytes()
     source.unlink()
-    assert assets.fetch_url(url, sha256, "words.txt") == path
-    assert assets.fetch_url(url, None, "words.txt") == path
+    assert downloads.fetch_url(url, sha256, "words.txt") == path
+    assert downloads.fetch_url(url, None, "words.txt") == path
 
 
 def test_a_download_with_another_digest_is_not_kept(served: tuple[str, Path], cache: Path) -> None:
     with pytest.raises(OSError, match="put it at"):
-        assets.fetch_url(served[0], "0" * 64, "words.txt")
+        downloads.fetch_url(served[0], "0" * 64, "words.txt")
     assert [path.name for path in (cache / "downloads").iterdir()] == ["words.txt.lock"]
 
 
 def test_a_file_that_is_there_is_checked_too(served: tuple[str, Path]) -> None:
-    sha256 = assets.sha256_of(served[1])
-    assets.fetch_url(served[0], sha256, "words.txt").write_text("changed")
+    sha256 = cache.sha256_of(served[1])
+    downloads.fetch_url(served[0], sha256, "words.txt").write_text("changed")
     with pytest.raises(ValueError, match=r"expected SHA-256 .*words\.txt.*delete that file"):
-        assets.fetch_url(served[0], sha256, "words.txt")
+        downloads.fetch_url(served[0], sha256, "words.txt")
 
 
 def test_a_url_that_is_not_there_says_how_to_do_it_by_hand(
     served: tuple[str, Path], cache: Path
 ) -> None:
     with pytest.raises(OSError, match=f"404.*put it at {cache / 'downloads' / 'x.zip'}"):
-        assets.fetch_url(f"{served[0]}.zip", None, "x.zip")
+        downloads.fetch_url(f"{served[0]}.zip", None, "x.zip")
 
 
 # --- archives -----------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE) -> ta
 
 
 def read(path: Path, max_bytes: int = 10**7) -> list[tuple[str, bytes]]:
-    return list(assets.read_tar(path, max_bytes))
+    return list(archives.read_tar(path, max_bytes))
 
 
 names = st.lists(st.from_regex(r"[a-z0-9é ]{1,20}", fullmatch=True), min_size=1, max_size=3)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from research import backends
+from research.processes import backends
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ SELECT = """
 import sys
 
 sys.modules["tensorflow"] = None  # Python's way to say that there is none
-from research import backends
+# LAZY IMPORTS
 
 backends.select()
 import keras

@@ -1,5 +1,10 @@
 """What a sceptic would try first: from a corpus to records."""
 
+from research.data import corpora
+from research.evaluation import metrics, records
+from research.files import atomic
+from research.processes import command, provenance
+
 import importlib.util
 import sys
 
@@ -7,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import TOPICS
 
-from research import baselines, cli, corpora, metrics, records, runs
+from research import baselines
 
 HAS_FASTTEXT = importlib.util.find_spec("fasttext") is not None
 
@@ -22,7 +27,7 @@ def main(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["research/baselines.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as leaving:
-            cli.run(baselines.main)
+            command.run(baselines.main)
         return leaving.value.code, capsys.readouterr().out
 
     return call
@@ -37,7 +42,7 @@ def test_the_command_writes_a_record_of_each(main, tiny, splits, tmp_path):
     assert out.count("test accuracy ") == len(expected)
     test = splits["test"]
     for path in (tmp_path / "folder").iterdir():
-        record = runs.read_json(path)
+        record = atomic.read_json(path)
         labels, predictions = metrics.read_predictions(record["metrics"]["predictions"])
         assert labels.tolist() == sorted(test.labels)
         assert (labels == predictions).mean() == pytest.approx(record["metrics"]["accuracy"])
@@ -47,7 +52,7 @@ def test_the_command_writes_a_record_of_each(main, tiny, splits, tmp_path):
         (environment,) = record["environment"]
         assert environment["command"].startswith("python -m research.baselines folder")
         assert environment["versions"].keys() >= {"scikit-learn", "numpy"}
-        assert environment["commit"] == runs.commit()
+        assert environment["commit"] == provenance.commit()
     assert len(records.read(tmp_path)) == len(expected)
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks import machine, run, scale, table, work
-from research import backends
+from research.data import tokens
+from research.models import registry
+from research.processes import backends
 
 BACKEND = backends.select()
 TINY = work.load(embedding_dim=8, quick=True)
@@ -132,9 +134,9 @@ def test_a_peer_trains():
 
 @pytest.mark.backend
 def test_the_products_of_the_tutorials_step():
-    from research import models
+    # LAZY IMPORTS
 
-    model = models.build("tutorial", work.random_vectors(50, 100), 200, 20)
+    model = registry.build("tutorial", work.random_vectors(50, 100), 200, 20)
     # Multiplications: 196, 35 and 3 places of three convolutions, and two dense layers.
     first = 196 * 5 * 100 * 128
     others = (35 + 3) * 5 * 128 * 128 + 128 * 128 + 128 * 20
@@ -152,7 +154,7 @@ def test_random_vectors_are_none_for_padding():
 
 
 def test_made_up_texts_are_those_of_their_token_ids():
-    from research import tokens
+    # LAZY IMPORTS
 
     found = tokens.encode(TINY.texts, TINY.vocabulary, TINY.token_ids.shape[1])
     assert (found == TINY.token_ids).all()

@@ -13,9 +13,9 @@ import pytest
 from conftest import TOPICS, options
 
 import research
-from research import backends, cli, corpora, evaluate, predict, runs, train
+from research import evaluate, predict, train
 from research.config import Config
-from research.metrics import read_predictions
+from research.evaluation.metrics import read_predictions
 
 TEXTS = [*TOPICS.values(), "the\ta  of", "größer"]
 
@@ -59,7 +59,7 @@ def command(monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="ascii"))
         capsys.readouterr()
         with pytest.raises(SystemExit) as leaving:
-            cli.guard(train.main) if module is train else cli.run(module.main)
+            command.guard(train.main) if module is train else command.run(module.main)
         out, err = capsys.readouterr()
         if isinstance(leaving.value.code, str):  # Python prints it, and exits with 1
             return 1, out, err + leaving.value.code + "\n"
@@ -91,7 +91,7 @@ def test_train_ends_with_the_run_folder_as_its_last_line(trained):
     assert "corpus folder: 3 classes, " in out
     assert any(line.startswith("  1/1 ") for line in lines)
     assert lines[-1].startswith("best validation accuracy: ")
-    environment = runs.read_json(run / "environment.json")[0]
+    environment = atomic.read_json(run / "environment.json")[0]
     assert environment["command"].startswith("python -m research.train --corpus folder")
 
 
@@ -198,9 +198,9 @@ def test_evaluate_says_so_where_there_is_no_test_split(run, command, monkeypatch
     assert out.startswith("this corpus has no test split; these are validation scores, of the last")
     assert "validation accuracy: " in out
     assert "test accuracy" not in out
-    metrics = runs.read_json(run / "metrics.json")
+    metrics = atomic.read_json(run / "metrics.json")
     assert (metrics["split"], metrics["checkpoint"]) == ("validation", "last")
-    validation = runs.load_position(run)["history"][-1]["validation_accuracy"]
+    validation = checkpoints.load_position(run)["history"][-1]["validation_accuracy"]
     assert metrics["accuracy"] == pytest.approx(validation)
 
 
@@ -209,8 +209,8 @@ def test_evaluate_takes_the_corpus_from_where_it_is_now_if_it_is_the_same(
     run, command, tiny, tmp_path
 ):
     moved = shutil.copytree(tiny["corpus_path"], tmp_path / "moved")
-    config = runs.read_json(run / "config.json")
-    runs.write_json(run / "config.json", config | {"corpus_path": "/no/longer/here"})
+    config = atomic.read_json(run / "config.json")
+    atomic.write_json(run / "config.json", config | {"corpus_path": "/no/longer/here"})
     assert_refused(command(evaluate, run), "/no/longer/here")
     assert command(evaluate, run, "--corpus-path", moved)[0] == 0
 
@@ -325,9 +325,9 @@ def test_a_run_predicts_the_same_on_another_backend(trained):
 def test_a_defect_keeps_its_traceback():
     for defect in (lambda: np.zeros(-1), lambda: int("x"), lambda: json.loads("{")):
         with pytest.raises(ValueError, match=r"."):
-            cli.guard(defect)
+            command.guard(defect)
     with pytest.raises(ZeroDivisionError):
-        cli.guard(lambda: 1 / 0)
+        command.guard(lambda: 1 / 0)
 
 
 def test_a_mistake_is_one_line(tmp_path):
@@ -335,11 +335,11 @@ def test_a_mistake_is_one_line(tmp_path):
         raise FileNotFoundError("expected\n  a file")
 
     with pytest.raises(SystemExit, match=r"^error: expected a file$"):
-        cli.guard(mistake)
+        command.guard(mistake)
     with pytest.raises(SystemExit, match=r"^error: expected --epochs"):
-        cli.guard(lambda: Config(epochs=0))
+        command.guard(lambda: Config(epochs=0))
     with pytest.raises(SystemExit) as leaving:
-        cli.guard(lambda: None)
+        command.guard(lambda: None)
     assert leaving.value.code == 0
 
 
@@ -348,11 +348,11 @@ def test_interrupting_is_no_error():
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit, match=r"^interrupted$"):
-        cli.guard(interrupt)
+        command.guard(interrupt)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    code = "from research import cli; cli.guard(lambda: print('line\\n' * 1_000_000))"
+    code = "from research import cli; command.guard(lambda: print('line\\n' * 1_000_000))"
     arguments = [sys.executable, "-c", code]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"line\n"
@@ -366,9 +366,12 @@ def test_commands_keep_the_memory_that_they_free():
     code = """
 import resource, sys
 import numpy as np
-from research import cli
+from research.data import corpora
+from research.files import atomic
+from research.processes import backends, command, memory
+from research.training import checkpoints
 if sys.argv[1] == "kept":
-    cli.keep_freed_memory()
+    memory.keep_freed_memory()
 for step in range(11):
     if step == 1:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

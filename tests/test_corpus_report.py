@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research import corpora, corpus_report, news20
+from research.data import corpora, description, newsgroups
 
 
 def test_words_are_what_white_space_parts() -> None:
-    assert corpus_report.word_counts(["", " one ", "one two\n\tthree"]).tolist() == [0, 1, 3]
+    assert description.word_counts(["", " one ", "one two\n\tthree"]).tolist() == [0, 1, 3]
 
 
 def test_the_share_kept() -> None:
-    assert corpus_report.share_kept(np.array([0, 2, 4, 10]), 4) == (0.75, 10 / 16)
+    assert description.share_kept(np.array([0, 2, 4, 10]), 4) == (0.75, 10 / 16)
     with pytest.raises(ValueError, match="sequence length of 1 or more, received 0"):
-        corpus_report.share_kept(np.array([1]), 0)
+        description.share_kept(np.array([1]), 0)
 
 
 def test_duplicates_are_counted() -> None:
@@ -27,12 +27,12 @@ def test_duplicates_are_counted() -> None:
         "train": corpora.Split("train", ["A  b", "c", "d"], np.zeros(3, np.int32)),
         "test": corpora.Split("test", ["a b", "a\nB", "e"], np.zeros(3, np.int32)),
     }
-    assert corpus_report.duplicates(corpora.Corpus("", "", [], splits, "")) == (3, {"test": 2})
+    assert description.duplicates(corpora.Corpus("", "", [], splits, "")) == (3, {"test": 2})
 
 
 def test_cross_posts_are_counted() -> None:
     posts = [f"From: x\nmessage-id: <{i}>\n\nMessage-ID: <9>" for i in (1, 1, 1, 2, 2, 3)]
-    assert corpus_report.cross_posts(["a", "b", "a", "a", "a", "b"], posts) == (1, 3)
+    assert description.cross_posts(["a", "b", "a", "a", "a", "b"], posts) == (1, 3)
 
 
 def write_jsonl(path: Path, documents: list[tuple[str, str]]) -> Path:
@@ -44,7 +44,7 @@ def write_jsonl(path: Path, documents: list[tuple[str, str]]) -> Path:
 def test_the_command_prints_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     documents = [(f"text {number} {'long ' * 300}", "ab"[number % 2]) for number in range(40)]
     documents += documents[:4]
-    corpus_report.main("jsonl", write_jsonl(tmp_path / "a.jsonl", documents))
+    description.main("jsonl", write_jsonl(tmp_path / "a.jsonl", documents))
     printed = capsys.readouterr().out
     assert f"; from {tmp_path / 'a.jsonl'}\n" in printed
     assert "44 documents in 2 classes, 32/4/8 in train/validation/test\n" in printed
@@ -76,7 +76,7 @@ def test_cross_posts_are_shown(
 ) -> None:
     posts = [f"Message-ID: <{n % 9}>\n\n" + f"line {n}\n" * 12 for n in range(10)]
     monkeypatch.setattr(news20, "read_posts", lambda _: (["a", "b"] * 5, posts))
-    corpus_report.main("news20")
+    description.main("news20")
     assert "1 Message-IDs are in two classes or more (2 posts)" in capsys.readouterr().out
 
 
@@ -85,7 +85,7 @@ def test_a_corpus_cannot_command_the_terminal(
 ) -> None:
     strange = "\x1b[31m[bold]red[/bold] \0 :car:"
     documents = [(f"{strange} {number}", f"{strange} {number % 2}") for number in range(40)]
-    corpus_report.main("jsonl", write_jsonl(tmp_path / "a.jsonl", documents))
+    description.main("jsonl", write_jsonl(tmp_path / "a.jsonl", documents))
     printed = capsys.readouterr().out
     assert printed.count("?[31m[bold]red[/bold] ? :car: ") == 4  # two classes, and an example
     assert "\x1b" not in printed
@@ -93,10 +93,10 @@ def test_a_corpus_cannot_command_the_terminal(
 
 def test_what_leaks_in_the_real_posts() -> None:
     if "RESEARCH_NEWS20" not in os.environ:
-        pytest.skip("RESEARCH_NEWS20 does not name a news20.tar.gz")
+        pytest.skip("RESEARCH_NEWS20 does not name a newsgroups.tar.gz")
     path = Path(os.environ["RESEARCH_NEWS20"])
     tutorial = corpora.load("news20", path)
-    assert corpus_report.duplicates(tutorial) == (1_243, {"validation": 211})
-    assert corpus_report.cross_posts(*news20.read_posts(path)) == (520, 1_046)
+    assert description.duplicates(tutorial) == (1_243, {"validation": 211})
+    assert description.cross_posts(*newsgroups.read_posts(path)) == (520, 1_046)
     clean = corpora.load("news20-clean", path, splits=None)
-    assert corpus_report.duplicates(clean) == (1_313, {"validation": 0, "test": 0})
+    assert description.duplicates(clean) == (1_313, {"validation": 0, "test": 0})

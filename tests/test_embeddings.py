@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research import assets, embeddings
+from research.data import word_vectors
 
 WORDS = ["the", "of", "café", "日本", "a\u2028b", "3"]
 MATRIX = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -55,10 +55,10 @@ ALL_FORMATS = [glove, word2vec_text, fasttext, windows, binary, binary_without_l
 
 @pytest.fixture
 def load(tmp_path):
-    def load(content: bytes) -> embeddings.Vectors:
+    def load(content: bytes) -> word_vectors.Vectors:
         path = tmp_path / "vectors"
         path.write_bytes(content)
-        return embeddings.load_vectors(str(path))
+        return word_vectors.load_vectors(str(path))
 
     return load
 
@@ -141,14 +141,14 @@ def test_refusals(content, message, load):
 
 def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(ValueError, match=r"did you mean 'glove\.6B\.100d'\?"):
-        embeddings.load_vectors("glove.6b.100")
+        word_vectors.load_vectors("glove.6b.100")
     with pytest.raises(ValueError, match=r"received '/no/such/file'; check the spelling"):
-        embeddings.load_vectors("/no/such/file")
+        word_vectors.load_vectors("/no/such/file")
 
 
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="the path of a file of vectors"):
-        embeddings.load_vectors(str(tmp_path))
+        word_vectors.load_vectors(str(tmp_path))
 
 
 def test_the_wheel(monkeypatch, tmp_path):
@@ -157,7 +157,7 @@ def test_the_wheel(monkeypatch, tmp_path):
     np.save(tmp_path / "glove_6B_50d_emb.npy", np.asfortranarray(MATRIX))
     parquet.write_table(pyarrow.table({"index": WORDS}), tmp_path / "glove_6B_index.parquet")
     monkeypatch.setattr(assets, "fetch_wheel", lambda *_: tmp_path)
-    vectors = embeddings.load_vectors("glove.6B.50d")
+    vectors = word_vectors.load_vectors("glove.6B.50d")
     assert vectors.words == WORDS
     np.testing.assert_array_equal(vectors.matrix, MATRIX)
     assert vectors.matrix.flags.c_contiguous
@@ -168,13 +168,13 @@ def test_stanfords_archive(monkeypatch, tmp_path):
         archive.writestr("glove.6B.100d.txt", glove(WORDS, MATRIX))
         archive.writestr("glove.6B.200d.txt", glove(WORDS, MATRIX[:, :3]))
     monkeypatch.setattr(assets, "fetch_url", lambda *_: tmp_path / "glove.6B.zip")
-    np.testing.assert_array_equal(embeddings.load_vectors("glove.6B.100d").matrix, MATRIX)
-    np.testing.assert_array_equal(embeddings.load_vectors("glove.6B.200d").matrix, MATRIX[:, :3])
+    np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.100d").matrix, MATRIX)
+    np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.200d").matrix, MATRIX[:, :3])
 
 
 words = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\n\r "), min_size=1, max_size=8
-).filter(lambda word: not embeddings._is_number(word.encode()))
+).filter(lambda word: not word_vectors._is_number(word.encode()))
 floats = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
@@ -186,7 +186,7 @@ def test_any_words_and_numbers_survive(tmp_path_factory, data, words, dim):
     write = data.draw(st.sampled_from([glove, word2vec_text, fasttext]))
     path = tmp_path_factory.getbasetemp() / "any-words"
     path.write_bytes(write(words, matrix))
-    vectors = embeddings.load_vectors(str(path))
+    vectors = word_vectors.load_vectors(str(path))
     assert vectors.words == words
     np.testing.assert_array_equal(vectors.matrix, matrix)
 
@@ -201,7 +201,7 @@ def test_any_bytes_either_load_or_are_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any-bytes"
     path.write_bytes(content)
     try:
-        vectors = embeddings.load_vectors(str(path))
+        vectors = word_vectors.load_vectors(str(path))
     except ValueError:
         return
     assert len(vectors.words) == len(set(vectors.words)) == len(vectors.matrix) > 0
@@ -211,12 +211,12 @@ def test_any_bytes_either_load_or_are_refused(tmp_path_factory, content):
 VOCABULARY = ["", "[UNK]", "of", "bird", "the"]
 
 
-def small_vectors() -> embeddings.Vectors:
-    return embeddings.Vectors(["the", "of", ""], np.array([[1, 2], [3, 5], [9, 9]], np.float32))
+def small_vectors() -> word_vectors.Vectors:
+    return word_vectors.Vectors(["the", "of", ""], np.array([[1, 2], [3, 5], [9, 9]], np.float32))
 
 
 def test_embedding_matrix():
-    matrix, missing = embeddings.embedding_matrix(small_vectors(), VOCABULARY)
+    matrix, missing = word_vectors.embedding_matrix(small_vectors(), VOCABULARY)
     assert matrix.tolist() == [[0, 0], [0, 0], [3, 5], [0, 0], [1, 2]]
     assert matrix.dtype == np.float32
     assert missing == ["", "[UNK]", "bird"]
@@ -224,44 +224,44 @@ def test_embedding_matrix():
 
 def test_random_vectors_look_like_those_found():
     vocabulary = ["", *(f"missing{i}" for i in range(20_000)), "the", "of"]
-    matrix, missing = embeddings.embedding_matrix(small_vectors(), vocabulary, missing="random")
+    matrix, missing = word_vectors.embedding_matrix(small_vectors(), vocabulary, missing="random")
     drawn = matrix[1:-2]
     # the means and deviations of [1, 3] and of [2, 5]
     np.testing.assert_allclose(drawn.mean(axis=0), [2, 3.5], atol=0.05)
     np.testing.assert_allclose(drawn.std(axis=0), [1, 1.5], atol=0.05)
     assert not matrix[0].any()
     assert len(missing) == 20_001
-    again, _ = embeddings.embedding_matrix(small_vectors(), vocabulary, missing="random")
-    other, _ = embeddings.embedding_matrix(small_vectors(), vocabulary, missing="random", seed=1)
+    again, _ = word_vectors.embedding_matrix(small_vectors(), vocabulary, missing="random")
+    other, _ = word_vectors.embedding_matrix(small_vectors(), vocabulary, missing="random", seed=1)
     np.testing.assert_array_equal(matrix, again)
     assert (matrix[1:-2] != other[1:-2]).all()
 
 
 def test_no_word_found():
-    matrix, missing = embeddings.embedding_matrix(small_vectors(), ["", "x"])
+    matrix, missing = word_vectors.embedding_matrix(small_vectors(), ["", "x"])
     assert not matrix.any()
     assert missing == ["", "x"]
     with pytest.raises(ValueError, match="expected vectors of some word"):
-        embeddings.embedding_matrix(small_vectors(), ["", "x"], missing="random")
+        word_vectors.embedding_matrix(small_vectors(), ["", "x"], missing="random")
 
 
 def test_embedding_matrix_refusals():
     with pytest.raises(ValueError, match="starts with ''"):
-        embeddings.embedding_matrix(small_vectors(), ["the"])
+        word_vectors.embedding_matrix(small_vectors(), ["the"])
     with pytest.raises(ValueError, match="starts with ''"):
-        embeddings.embedding_matrix(small_vectors(), [])
+        word_vectors.embedding_matrix(small_vectors(), [])
 
 
 def test_random_vectors_need_no_file():
-    vectors = embeddings.load_vectors("random.7d")
-    matrix, missing = embeddings.embedding_matrix(vectors, VOCABULARY)
+    vectors = word_vectors.load_vectors("random.7d")
+    matrix, missing = word_vectors.embedding_matrix(vectors, VOCABULARY)
     assert (matrix.shape, matrix.dtype) == ((5, 7), np.float32)
     assert missing == VOCABULARY
     assert not matrix[0].any()
     assert (matrix[1:] != 0).all()
     assert np.abs(matrix).max() < 0.05
-    again, _ = embeddings.embedding_matrix(vectors, VOCABULARY, missing="random")
-    other, _ = embeddings.embedding_matrix(vectors, VOCABULARY, seed=1)
+    again, _ = word_vectors.embedding_matrix(vectors, VOCABULARY, missing="random")
+    other, _ = word_vectors.embedding_matrix(vectors, VOCABULARY, seed=1)
     np.testing.assert_array_equal(matrix, again)
     assert (matrix[1:] != other[1:]).all()
 
@@ -269,4 +269,4 @@ def test_random_vectors_need_no_file():
 @pytest.mark.parametrize("name", ["random", "random.0d", "random.d", "random.-1d", "random.50"])
 def test_other_random_vectors_are_refused(name):
     with pytest.raises(ValueError, match=r"random\.50d or the path of a file"):
-        embeddings.load_vectors(name)
+        word_vectors.load_vectors(name)

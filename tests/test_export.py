@@ -1,5 +1,11 @@
 """Artefacts: that each runs by itself and answers as the run does, and what is refused."""
 
+from research.data import tokens
+from research.files import atomic
+from research.processes import backends
+from research.serving import formats, onnx_tokenizer, runtimes, self_check
+from research.training import checkpoints
+
 import contextlib
 import importlib.util
 import json
@@ -16,7 +22,7 @@ from hypothesis import strategies as st
 
 import research
 from benchmarks import machine, serving, table
-from research import artefacts, backends, export, formats, runs, tokens, train
+from research import export, train
 from research.config import Config
 
 BACKEND = backends.select()
@@ -121,7 +127,7 @@ def answer(classifier, name, path, texts):
     """Labels, probabilities and metadata of an artefact, by the example in its card."""
     names = example(path)
     given = texts
-    if not artefacts.takes_texts(name):
+    if not runtimes.takes_texts(name):
         given = tokens.encode(texts, classifier.vocabulary, classifier.config.sequence_length)
     return *names["run"](given), names["metadata"]
 
@@ -177,7 +183,7 @@ def test_a_model_of_layers_that_keras_lacks_is_refused_by_keras(name, run_of, tm
 @exports_here
 def test_a_run_in_bfloat16_becomes_an_artefact_in_float32(run, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_check", lambda *_: [(1, 1.0)])  # see below
-    config = runs.read_json(run / "config.json")
+    config = atomic.read_json(run / "config.json")
     other = linked(run, tmp_path / "run", config | {"precision": "mixed_bfloat16"})
     output = tmp_path / "a"
     export.main(other, "saved_model", output)
@@ -190,7 +196,7 @@ def test_a_run_in_bfloat16_becomes_an_artefact_in_float32(run, tmp_path, monkeyp
 def linked(run, folder, config):
     """Returns a run like another, but for its options."""
     folder.mkdir()
-    runs.write_json(folder / "config.json", config)
+    atomic.write_json(folder / "config.json", config)
     for path in Path(run).iterdir():
         if path.name != "config.json":
             (folder / path.name).symlink_to(path)
@@ -201,7 +207,7 @@ def linked(run, folder, config):
 
 
 def test_a_card_gives_validation_scores_until_the_weights_are_evaluated(run):
-    history = runs.load_position(run)["history"]
+    history = checkpoints.load_position(run)["history"]
     origin = {"epoch": 2, "checkpoint": "last", "examples": {"validation": 18}}
     text = export._metrics(run, origin)
     assert text.startswith("Not evaluated yet; ")
@@ -211,10 +217,10 @@ def test_a_card_gives_validation_scores_until_the_weights_are_evaluated(run):
 
 
 def test_a_card_gives_the_scores_of_its_own_epoch_alone(run, tmp_path):
-    folder = linked(run, tmp_path / "run", runs.read_json(run / "config.json"))
+    folder = linked(run, tmp_path / "run", atomic.read_json(run / "config.json"))
     scores = {"split": "test", "epoch": 2, "examples": 7528, "accuracy": 0.75, "macro_f1": 0.5}
     intervals = {"accuracy_interval": [0.7, 0.8], "macro_f1_interval": [0.4, 0.6]}
-    runs.write_json(folder / "metrics.json", scores | intervals)
+    atomic.write_json(folder / "metrics.json", scores | intervals)
     origin = {"epoch": 2, "checkpoint": "last", "examples": {"validation": 18}}
     assert export._metrics(folder, origin).splitlines() == [
         "- test accuracy: 0.7500 (95% interval 0.7000 to 0.8000)",
@@ -242,12 +248,12 @@ def tokenizer():
     from onnx import TensorProto, helper
 
     graph = helper.make_graph(
-        formats.tokenizer_nodes(VOCABULARY, LENGTH),
+        onnx_tokenizer.tokenizer_nodes(VOCABULARY, LENGTH),
         "tokenizer",
         [helper.make_tensor_value_info("texts", TensorProto.STRING, ["texts"])],
         [helper.make_tensor_value_info("token_ids", TensorProto.INT32, ["texts", LENGTH])],
     )
-    content = formats.onnx_model(graph).SerializeToString()
+    content = onnx_tokenizer.onnx_model(graph).SerializeToString()
     session = onnxruntime.InferenceSession(content)
 
     def run(texts):
@@ -308,7 +314,7 @@ def test_a_folder_that_is_no_run(tmp_path):
 
 @pytest.mark.parametrize("epoch", [0, 6])
 def test_a_run_that_did_not_finish(epoch, run, tmp_path):
-    config = runs.read_json(run / "config.json")
+    config = atomic.read_json(run / "config.json")
     unfinished = linked(run, tmp_path / "run", config | {"epochs": 7})
     if not epoch:
         (unfinished / "checkpoint").unlink()
@@ -318,7 +324,7 @@ def test_a_run_that_did_not_finish(epoch, run, tmp_path):
 
 
 def test_an_option_of_another_version_such_as_a_standardisation(run, tmp_path):
-    config = runs.read_json(run / "config.json")
+    config = atomic.read_json(run / "config.json")
     other = linked(run, tmp_path / "run", config | {"standardize": "mine"})
     with pytest.raises(ValueError, match=r"expected .*config.json to hold .*'standardize'"):
         export.main(other, "saved_model", tmp_path / "a")
@@ -409,14 +415,14 @@ def test_an_artefact_that_fails_its_check_is_not_left(
 
 def test_an_artefact_that_does_not_run_is_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"exit code 1 \(.*none.*\); use another --format"):
-        artefacts.run_alone("torch", tmp_path / "none", [[0]])
+        self_check.run_alone("torch", tmp_path / "none", [[0]])
 
 
 @pytest.mark.parametrize("hidden", ["research", "keras"])
 def test_a_fresh_process_has_no_more_than_the_format_needs(hidden, tmp_path):
     code = f"""
 import importlib.metadata, importlib.util, runpy, sys
-artefacts = runpy.run_path({artefacts.__file__!r})
+artefacts = runpy.run_path({runtimes.__file__!r})
 sys.meta_path[:] = [artefacts["_Hide"]({{{hidden!r}}}, list(sys.meta_path))]
 import numpy
 print(importlib.util.find_spec({hidden!r}), importlib.metadata.version("numpy"))

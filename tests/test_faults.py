@@ -1,5 +1,8 @@
 """A run killed without warning goes on, and ends as if nothing had happened."""
 
+from research.processes import command
+from research.training import checkpoints
+
 import io
 import multiprocessing
 import os
@@ -14,7 +17,7 @@ import numpy as np
 import pytest
 from conftest import options
 
-from research import cli, runs, train
+from research import train
 from research.config import Config
 
 EPOCHS = 6
@@ -63,7 +66,7 @@ def _command_line(arguments: list[str], output: Path) -> None:
     """Runs `python -m research.train` in a child process, with its output in a file."""
     sys.argv = ["research/train.py", *arguments]
     sys.stdout = sys.stderr = output.open("w", buffering=1)
-    cli.guard(train.main)
+    command.guard(train.main)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +99,8 @@ def whole(child, tmp_path_factory):
         process.join()
         assert process.exitcode == 0
     return (
-        runs.load_arrays(run, "last"),
-        runs.load_arrays(run, "best"),
+        checkpoints.load_arrays(run, "last"),
+        checkpoints.load_arrays(run, "best"),
         time.perf_counter() - started,
     )
 
@@ -106,10 +109,10 @@ def assert_ends_like(whole, child, run):
     process = child(run)
     process.join()
     assert process.exitcode == 0
-    assert runs.load_position(run)["epoch"] == EPOCHS
+    assert checkpoints.load_position(run)["epoch"] == EPOCHS
     assert len((run / "history.jsonl").read_text().splitlines()) == EPOCHS
     for name, expected in (("last", whole[0]), ("best", whole[1])):
-        state = runs.load_arrays(run, name)
+        state = checkpoints.load_arrays(run, name)
         assert state.keys() == expected.keys()
         for variable, value in expected.items():
             np.testing.assert_array_equal(state[variable], value, err_msg=variable)
@@ -155,14 +158,14 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(whole, child, tiny, tmp_pa
     assert f"python -m research.train --run-dir {run} --resume" in output.read_text()
 
     # The hint alone goes on, with the options of the run; more epochs than it has are enough.
-    done = runs.load_position(run)["epoch"]
+    done = checkpoints.load_position(run)["epoch"]
     arguments = ["--run-dir", str(run), "--resume", "--epochs", str(done + 1)]
     process = child.context.Process(target=_command_line, args=(arguments, output))
     process.start()
     process.join()
     assert process.exitcode == 0
     assert output.read_text().splitlines()[-1] == f"run: {run}"
-    assert runs.load_position(run)["epoch"] == done + 1
+    assert checkpoints.load_position(run)["epoch"] == done + 1
 
 
 def test_a_second_signal_leaves_at_once(whole, child, tiny, tmp_path):
@@ -209,12 +212,12 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_once_there_is_room(
     assert last_line.startswith("error: expected to write") and "No space left" in last_line
     assert "Traceback" not in output.read_text()
 
-    before = runs.load_position(run)["epoch"]
-    runs.load_arrays(run, "last")
+    before = checkpoints.load_position(run)["epoch"]
+    checkpoints.load_arrays(run, "last")
     filling.unlink()
     arguments = ["--run-dir", str(run), "--resume", "--epochs", str(before + 1)]
     process = child.context.Process(target=_command_line, args=(arguments, output))
     process.start()
     process.join()
     assert process.exitcode == 0
-    assert runs.load_position(run)["epoch"] == before + 1
+    assert checkpoints.load_position(run)["epoch"] == before + 1

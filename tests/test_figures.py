@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from research import figures
+from research.evaluation import figures
 
 HISTORY = [
     {

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from research import backends, corpora, tokens
+from research.data import corpora, tokens
+from research.processes import backends
 
 PACKAGE = Path(tokens.__file__).parent
 

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from research import layers
+from research.models import layers
 
 pytestmark = pytest.mark.backend
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import RidgeClassifier
 
-from research import linear
+from research.models import layers, linear
 
 WORDS, CLASSES = 40, 3
 
@@ -107,7 +107,7 @@ def test_a_single_class_is_refused():
 def test_the_layer_computes_the_same_logits():
     from keras import ops
 
-    from research import layers
+    # LAZY IMPORTS
 
     token_ids, labels = texts()
     fitted = linear.fit(token_ids, labels, WORDS, CLASSES)

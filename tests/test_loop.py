@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from research import loop, models
-from research.layers import Dropout, GlorotUniform
+from research.models import registry
+from research.models.variables import weight_values
+from research.training.devices import device_name
+from research.training.inference import predict_probabilities
+from research.training.trainer import OPTIMIZERS, Trainer
+from research.models.layers import Dropout, GlorotUniform
 
 pytestmark = pytest.mark.backend
 
@@ -18,7 +22,7 @@ def vectors():
 
 
 def kim(**options):
-    return models.build("kim", vectors(), LENGTH, CLASSES, **options)
+    return registry.build("kim", vectors(), LENGTH, CLASSES, **options)
 
 
 def average(*, trainable_embeddings=False, dropout=0.5, seed=0):
@@ -71,7 +75,7 @@ def test_an_epoch_is_an_epoch_of_keras_fit(data, build, optimizer, options):
 
     plain = build(**options)
     plain.compile(
-        optimizer=loop.OPTIMIZERS[optimizer](0.01),
+        optimizer=OPTIMIZERS[optimizer](0.01),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
@@ -79,10 +83,10 @@ def test_an_epoch_is_an_epoch_of_keras_fit(data, build, optimizer, options):
         token_ids[order], labels[order], batch_size=BATCH, epochs=2, shuffle=False, verbose=0
     ).history
 
-    trainer = loop.Trainer(build(**options), optimizer, 0.01)
+    trainer = Trainer(build(**options), optimizer, 0.01)
     running = [train(trainer, data, order=order)[-1] for _ in range(2)]
     # Of six steps of 0.01; rounding differs where XLA compiled one of the two.
-    assert_close(loop.weight_values(trainer.model), loop.weight_values(plain), atol=2e-5)
+    assert_close(weight_values(trainer.model), weight_values(plain), atol=2e-5)
     for epoch, (steps, means) in enumerate(running):
         assert steps == 3
         for name, value in means.items():
@@ -91,30 +95,30 @@ def test_an_epoch_is_an_epoch_of_keras_fit(data, build, optimizer, options):
 
 
 def test_an_epoch_changes_the_trained_weights_and_no_frozen_ones(data):
-    trainer = loop.Trainer(average(), "rmsprop", 0.001)
-    before = loop.weight_values(trainer.model)
+    trainer = Trainer(average(), "rmsprop", 0.001)
+    before = weight_values(trainer.model)
     train(trainer, data)
     changed = {
         name
-        for name, value in loop.weight_values(trainer.model).items()
+        for name, value in weight_values(trainer.model).items()
         if not np.array_equal(value, before[name])
     }
     assert changed == before.keys() - {"embedding/embeddings"}
 
 
 def test_fine_tuning_moves_the_words_that_occur_and_no_others(data):
-    trainer = loop.Trainer(average(trainable_embeddings=True), "rmsprop", 0.001)
-    before = loop.weight_values(trainer.model)["embedding/embeddings"]
+    trainer = Trainer(average(trainable_embeddings=True), "rmsprop", 0.001)
+    before = weight_values(trainer.model)["embedding/embeddings"]
     token_ids, labels = data
     train(trainer, (np.where(token_ids == 7, 8, token_ids), labels))
-    after = loop.weight_values(trainer.model)["embedding/embeddings"]
+    after = weight_values(trainer.model)["embedding/embeddings"]
     still = {row for row in range(50) if np.array_equal(after[row], before[row])}
     assert {0, 7} <= still  # padding, and a word that no text has
     assert 8 not in still
 
 
 def test_the_learning_rate_falls_to_two_per_cent(data):
-    trainer = loop.Trainer(average(), "adam", 0.5, decay_steps=3)
+    trainer = Trainer(average(), "adam", 0.5, decay_steps=3)
     rates = [float(trainer.model.optimizer.learning_rate)]
     train(trainer, data)  # three steps
     rates.append(float(trainer.model.optimizer.learning_rate))
@@ -123,11 +127,11 @@ def test_the_learning_rate_falls_to_two_per_cent(data):
 
 def test_it_reports_every_few_steps_and_at_the_end(data, monkeypatch):
     monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)
-    trainer = loop.Trainer(average(dropout=0.0), "rmsprop", 1e-9)
+    trainer = Trainer(average(dropout=0.0), "rmsprop", 1e-9)
     reports = train(trainer, data)
     assert [steps for steps, _ in reports] == [2, 3]
     # With a learning rate of nearly nothing, the means are those of the model that it began with.
-    probabilities = loop.predict_probabilities(average(), data[0])
+    probabilities = predict_probabilities(average(), data[0])
     losses = -np.log(probabilities[np.arange(EXAMPLES), data[1]])
     hits = probabilities.argmax(axis=1) == data[1]
     for examples, (_, means) in zip((2 * BATCH, EXAMPLES), reports, strict=True):
@@ -140,22 +144,22 @@ def test_how_often_it_reports_changes_nothing(data, monkeypatch):
     states = []
     for steps in (1, 8):
         monkeypatch.setattr(loop, "STEPS_PER_REPORT", steps)
-        trainer = loop.Trainer(average(), "rmsprop", 0.001)
+        trainer = Trainer(average(), "rmsprop", 0.001)
         train(trainer, data)
         states.append(trainer.state())
     assert_equal(*states)
 
 
-@pytest.mark.parametrize("optimizer", loop.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_another_trainer_goes_on_from_a_state_bit_by_bit(data, optimizer, monkeypatch):
     monkeypatch.setattr(loop, "STEPS_PER_REPORT", 1)
-    whole = loop.Trainer(average(), optimizer, 0.01)
+    whole = Trainer(average(), optimizer, 0.01)
     epoch = whole.epoch(*data, np.arange(EXAMPLES), BATCH)
     next(epoch)
     state = whole.state()  # in the middle of an epoch
     rest = list(epoch)
 
-    other = loop.Trainer(average(seed=5), optimizer, 0.5)  # the state decides, not the options
+    other = Trainer(average(seed=5), optimizer, 0.5)  # the state decides, not the options
     other.restore(state)
     assert_equal(other.state(), state)
     assert train(other, data, first_step=1) == rest
@@ -163,7 +167,7 @@ def test_another_trainer_goes_on_from_a_state_bit_by_bit(data, optimizer, monkey
 
 
 def test_a_state_holds_weights_dropout_optimizer_and_metrics(data):
-    trainer = loop.Trainer(average(), "adam", 0.001)
+    trainer = Trainer(average(), "adam", 0.001)
     train(trainer, data)
     state = trainer.state()
     assert {
@@ -179,9 +183,9 @@ def test_a_state_holds_weights_dropout_optimizer_and_metrics(data):
 
 
 def test_the_state_of_another_model_is_refused_by_name(data):
-    trainer = loop.Trainer(average(), "rmsprop", 0.001)
+    trainer = Trainer(average(), "rmsprop", 0.001)
     state = trainer.state()
-    before = loop.weight_values(trainer.model)
+    before = weight_values(trainer.model)
     wider = {**state, "logits/kernel": np.zeros((8, 5), "float32")}
     with pytest.raises(ValueError, match=r"logits/kernel of shape \(8, 4\), received \(8, 5\)"):
         trainer.restore(wider)
@@ -189,15 +193,15 @@ def test_the_state_of_another_model_is_refused_by_name(data):
     with pytest.raises(ValueError, match=r"logits/bias .* received None, and 0 more differ"):
         trainer.restore(fewer)
     with pytest.raises(ValueError, match="use the options that the run was trained with"):
-        loop.Trainer(average(), "adam", 0.001).restore(state)
-    assert_equal(loop.weight_values(trainer.model), before)  # nothing was half restored
+        Trainer(average(), "adam", 0.001).restore(state)
+    assert_equal(weight_values(trainer.model), before)  # nothing was half restored
 
 
 @pytest.mark.parametrize("examples", [1, 8, 11])
 def test_probabilities_are_the_softmax_of_the_logits(examples):
     model = average()
     token_ids = np.random.default_rng(4).integers(0, 50, (examples, LENGTH), "int32")
-    probabilities = loop.predict_probabilities(model, token_ids, batch_size=8)
+    probabilities = predict_probabilities(model, token_ids, batch_size=8)
     logits = ops.convert_to_numpy(model(token_ids)).astype("float64")
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert probabilities.dtype == np.float32
@@ -212,17 +216,17 @@ def test_texts_of_any_lengths_get_the_probabilities_that_keras_predict_gives(exa
     token_ids = generator.integers(1, 50, (examples, 40), "int32")
     lengths = generator.integers(0, 41, examples)
     token_ids[np.arange(40) >= lengths[:, None]] = 0
-    model = models.build("kim", vectors(), 40, CLASSES)
-    probabilities = loop.predict_probabilities(model, token_ids, batch_size=8)
+    model = registry.build("kim", vectors(), 40, CLASSES)
+    probabilities = predict_probabilities(model, token_ids, batch_size=8)
     expected = keras.activations.softmax(model.predict(token_ids, verbose=0))
     np.testing.assert_allclose(probabilities, ops.convert_to_numpy(expected), atol=1e-6)
 
 
 def test_prediction_sees_the_weights_of_the_moment(data):
-    trainer = loop.Trainer(average(), "rmsprop", 0.1)
-    before = loop.predict_probabilities(trainer.model, data[0])
+    trainer = Trainer(average(), "rmsprop", 0.1)
+    before = predict_probabilities(trainer.model, data[0])
     train(trainer, data)
-    after = loop.predict_probabilities(trainer.model, data[0])
+    after = predict_probabilities(trainer.model, data[0])
     expected = keras.activations.softmax(trainer.model.predict(data[0], verbose=0))
     np.testing.assert_allclose(after, ops.convert_to_numpy(expected), atol=1e-6)
     assert np.abs(after - before).max() > 0.01
@@ -233,16 +237,16 @@ def test_probabilities_of_extreme_logits_are_no_nan():
     rows = np.array([[1e4, -1e4], [0, 0]], "float32")
     embedding = layers.Embedding(2, 2, weights=[rows])
     model = keras.Model(token_ids, layers.Flatten()(embedding(token_ids)))
-    probabilities = loop.predict_probabilities(model, np.array([[0], [1]], "int32"))
+    probabilities = predict_probabilities(model, np.array([[0], [1]], "int32"))
     np.testing.assert_array_equal(probabilities, [[1, 0], [0.5, 0.5]])
 
 
 def test_prediction_changes_nothing_and_drops_nothing(data):
-    trainer = loop.Trainer(average(dropout=0.9), "rmsprop", 0.001)
+    trainer = Trainer(average(dropout=0.9), "rmsprop", 0.001)
     train(trainer, data)
     before = trainer.state()
-    first = loop.predict_probabilities(trainer.model, data[0])
-    np.testing.assert_array_equal(loop.predict_probabilities(trainer.model, data[0]), first)
+    first = predict_probabilities(trainer.model, data[0])
+    np.testing.assert_array_equal(predict_probabilities(trainer.model, data[0]), first)
     assert_equal(trainer.state(), before)
 
 
@@ -251,13 +255,13 @@ def test_memory_mapped_examples_train_as_those_in_memory(data, tmp_path):
     mapped = np.load(tmp_path / "token_ids.npy", mmap_mode="r")
     states = []
     for token_ids in (data[0], mapped):
-        trainer = loop.Trainer(average(), "rmsprop", 0.001)
+        trainer = Trainer(average(), "rmsprop", 0.001)
         train(trainer, (token_ids, data[1]), order=np.arange(EXAMPLES)[::-1])
         states.append(trainer.state())
     assert_equal(*states)
 
 
 def test_the_device_has_a_kind_and_a_name():
-    kind, _, name = loop.device().partition(": ")
+    kind, _, name = device_name().partition(": ")
     assert kind in {"cpu", "gpu", "tpu"}
     assert name

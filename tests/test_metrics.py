@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 from statsmodels.stats.contingency_tables import mcnemar
 
-from research import metrics
+from research.evaluation import metrics, significance
 
 # Class 0: 2 of 3 right, predicted 3 times. Class 1: 2 of 2, predicted 3 times. Class 2: 0 of 1.
 LABELS = np.array([0, 0, 0, 1, 1, 2])
@@ -206,15 +206,15 @@ def test_predictions_of_a_record_can_be_read_by_people():
 
 
 def test_over_seeds_by_hand():
-    scores = metrics.over_seeds([0.5, 0.6, 0.7])
+    scores = significance.over_seeds([0.5, 0.6, 0.7])
     assert (scores.n, scores.mean) == (3, pytest.approx(0.6))
     assert scores.deviation == pytest.approx(0.1)
     # t of 2 degrees of freedom, 0.975: 4.3027
     assert scores.interval == pytest.approx((0.6 - 4.3027 * 0.1 / 3**0.5, 0.6 + 0.24842), abs=1e-4)
-    assert metrics.over_seeds([0.5]) == (1, 0.5, None, None)
-    assert metrics.over_seeds([0.5, 0.5]) == (2, 0.5, 0, (0.5, 0.5))
+    assert significance.over_seeds([0.5]) == (1, 0.5, None, None)
+    assert significance.over_seeds([0.5, 0.5]) == (2, 0.5, 0, (0.5, 0.5))
     with pytest.raises(ValueError, match="received none; pass one per seed"):
-        metrics.over_seeds([])
+        significance.over_seeds([])
 
 
 def draw_runs(generator, runs, examples, accuracy=0.8, deviation=0.0):
@@ -227,7 +227,7 @@ def draw_runs(generator, runs, examples, accuracy=0.8, deviation=0.0):
 def test_one_run_each_is_mcnemars_test():
     generator = np.random.default_rng(3)
     one, other = draw_runs(generator, 1, 500, 0.8), draw_runs(generator, 1, 500, 0.85)
-    compared = metrics.compare(one, other)
+    compared = significance.compare(one, other)
     assert compared.difference == pytest.approx(one.mean() - other.mean())
     table = [[(one & other).sum(), (one & ~other).sum()], [(~one & other).sum(), 0]]
     assert compared.p_value == pytest.approx(mcnemar(table, exact=True).pvalue)
@@ -238,7 +238,7 @@ def test_one_run_each_is_mcnemars_test():
 def test_four_examples_are_too_few_to_tell():
     one, other = np.ones((1, 2000), bool), np.ones((1, 2000), bool)
     other[0, :4] = False
-    assert metrics.compare(one, other).p_value == pytest.approx(2 * 0.5**4)
+    assert significance.compare(one, other).p_value == pytest.approx(2 * 0.5**4)
 
 
 def test_seeds_and_examples_both_add_to_the_doubt():
@@ -247,7 +247,7 @@ def test_seeds_and_examples_both_add_to_the_doubt():
     other = draw_runs(generator, 3, 400, 0.80, 0.02)
     welch = stats.ttest_ind(one.mean(axis=1), other.mean(axis=1), equal_var=False)
     paired = stats.ttest_rel(one.mean(axis=0), other.mean(axis=0))
-    compared = metrics.compare(one, other)
+    compared = significance.compare(one, other)
     error = np.hypot(compared.difference / welch.statistic, compared.difference / paired.statistic)
     freedom = stats.t(_freedom(one, other))
     assert compared.p_value == pytest.approx(2 * freedom.sf(compared.difference / error))
@@ -268,7 +268,7 @@ def _freedom(one, other):
 def test_equal_methods_are_called_different_no_more_often_than_promised(runs, deviation):
     generator = np.random.default_rng(4)
     p_values = [
-        metrics.compare(
+        significance.compare(
             draw_runs(generator, runs, 800, 0.8, deviation),
             draw_runs(generator, runs, 800, 0.8, deviation),
         ).p_value
@@ -283,36 +283,36 @@ def test_a_difference_is_found():
         draw_runs(generator, 5, 2000, 0.85, 0.01),
         draw_runs(generator, 5, 2000, 0.80, 0.01),
     )
-    compared = metrics.compare(one, other)
+    compared = significance.compare(one, other)
     assert compared.p_value < 0.01
     assert 0 < compared.interval[0] < compared.difference < compared.interval[1] < 0.1
-    mirrored = metrics.compare(other, one)
+    mirrored = significance.compare(other, one)
     assert mirrored.difference == -compared.difference
     assert mirrored.p_value == pytest.approx(compared.p_value)
 
 
 def test_equal_and_opposite_runs_leave_no_doubt():
     right = np.ones((2, 10), bool)
-    assert metrics.compare(right, right) == (0, (0, 0), 1)
-    assert metrics.compare(right, ~right) == (1, (1, 1), 0)
+    assert significance.compare(right, right) == (0, (0, 0), 1)
+    assert significance.compare(right, ~right) == (1, (1, 1), 0)
 
 
 def test_other_examples_are_not_compared():
     with pytest.raises(ValueError, match=r"received \(1, 3\) and \(1, 4\)"):
-        metrics.compare(np.ones((1, 3), bool), np.ones((1, 4), bool))
+        significance.compare(np.ones((1, 3), bool), np.ones((1, 4), bool))
 
 
 def test_holm_by_hand():
-    assert metrics.holm([0.01, 0.04, 0.03, 0.9]) == pytest.approx([0.04, 0.09, 0.09, 0.9])
-    assert metrics.holm([]) == []
+    assert significance.holm([0.01, 0.04, 0.03, 0.9]) == pytest.approx([0.04, 0.09, 0.09, 0.9])
+    assert significance.holm([]) == []
 
 
 def test_groups_differ():
-    same = metrics.groups_differ([[0.60, 0.62, 0.64], [0.61, 0.62, 0.63]])
+    same = significance.groups_differ([[0.60, 0.62, 0.64], [0.61, 0.62, 0.63]])
     assert min(same) > 0.5
-    other = metrics.groups_differ([[0.60, 0.61, 0.62], [0.70, 0.71, 0.72]])
+    other = significance.groups_differ([[0.60, 0.61, 0.62], [0.70, 0.71, 0.72]])
     assert other[0] < 0.001
     assert other[1] == pytest.approx(0.0495, abs=1e-4)  # the least that six ranks can give
     for groups in ([[0.6, 0.7]], [[0.6, 0.7], [0.6]]):
         with pytest.raises(ValueError, match="run more seeds"):
-            metrics.groups_differ(groups)
+            significance.groups_differ(groups)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from research import models
+from research.models import registry
 
 pytestmark = pytest.mark.backend
 
@@ -36,11 +36,11 @@ def parameters(model):
 
 def test_the_tutorial_has_as_many_parameters_as_the_page_prints():
     embeddings = np.zeros((20_000, 100), "float32")
-    model = models.build("tutorial", embeddings, 200, 20)
+    model = registry.build("tutorial", embeddings, 200, 20)
     # (20,000 + 2) * 100 are frozen, and 64,128 + 2 * 82,048 + 16,512 + 2,580 are not.
     assert parameters(model) == (2_247_516, 247_316, 2_000_200)
     assert model.count_params() == 2_247_516
-    fine_tuned = models.build("tutorial", embeddings, 200, 20, trainable_embeddings=True)
+    fine_tuned = registry.build("tutorial", embeddings, 200, 20, trainable_embeddings=True)
     assert parameters(fine_tuned) == (2_247_516, 2_247_516, 0)
 
 
@@ -78,7 +78,7 @@ LENGTHS = [200, 199, 196, 195, 150, 101, 100, 99, 6, 5, 4, 1, 0]
 
 
 def test_the_tutorial_is_the_network_that_plain_keras_layers_make():
-    model = models.build("tutorial", vectors(50), 200, 4)
+    model = registry.build("tutorial", vectors(50), 200, 4)
     plain = plain_tutorial()
     plain.set_weights(with_biases(model.get_weights()))
     model.set_weights(plain.get_weights())
@@ -89,7 +89,7 @@ def test_the_tutorial_is_the_network_that_plain_keras_layers_make():
 @pytest.mark.parametrize("trainable_embeddings", [False, True])
 def test_the_tutorial_learns_as_plain_keras_layers_do(trainable_embeddings):
     options = {"trainable_embeddings": trainable_embeddings, "dropout": 0}
-    model = models.build("tutorial", vectors(50), 200, 4, **options)
+    model = registry.build("tutorial", vectors(50), 200, 4, **options)
     plain = plain_tutorial(trainable=trainable_embeddings)
     plain.set_weights(with_biases(model.get_weights()))
     model.set_weights(plain.get_weights())
@@ -102,7 +102,7 @@ def test_the_tutorial_learns_as_plain_keras_layers_do(trainable_embeddings):
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         network.train_on_batch(token_ids, labels)
-    before = with_biases(models.build("tutorial", vectors(50), 200, 4, **options).get_weights())
+    before = with_biases(registry.build("tutorial", vectors(50), 200, 4, **options).get_weights())
     weights = zip(model.get_weights(), plain.get_weights(), before, strict=True)
     for ours, theirs, initial in weights:
         scale = np.abs(theirs - initial).max()
@@ -111,24 +111,24 @@ def test_the_tutorial_learns_as_plain_keras_layers_do(trainable_embeddings):
 
 @pytest.mark.parametrize("length", [1, 5, 6, 99, 150, 199])
 def test_the_padding_of_a_text_may_be_left_out(length):
-    model = models.build("tutorial", vectors(50), 200, 4)
+    model = registry.build("tutorial", vectors(50), 200, 4)
     model.set_weights(with_biases(model.get_weights()))
     whole = padded_texts(3, [length])
     np.testing.assert_allclose(logits(model, whole[:, :length]), logits(model, whole), atol=1e-6)
     for name in ("kim", "wide-deep"):
-        model = models.build(name, vectors(50), 200, 4)
+        model = registry.build(name, vectors(50), 200, 4)
         np.testing.assert_allclose(
             logits(model, whole[:, :length]), logits(model, whole), atol=1e-5
         )
 
 
 def test_padding_with_a_trained_vector_may_not_be_left_out():
-    model = models.build("tutorial", vectors(50), 200, 4, trainable_embeddings=True)
+    model = registry.build("tutorial", vectors(50), 200, 4, trainable_embeddings=True)
     assert model.input_shape == (None, 200)
 
 
 def test_the_embedding_layer_starts_with_the_given_vectors():
-    model = models.build("tutorial", vectors(50), 149, 4)
+    model = registry.build("tutorial", vectors(50), 149, 4)
     (embeddings,) = model.get_layer("embedding").get_weights()
     np.testing.assert_array_equal(embeddings[:50], vectors(50))
     np.testing.assert_array_equal(embeddings[50:], np.zeros((2, 8)))
@@ -136,8 +136,8 @@ def test_the_embedding_layer_starts_with_the_given_vectors():
 
 def test_the_shortest_text_of_the_tutorial_has_149_tokens():
     with pytest.raises(ValueError, match=r"149 or more.*'tutorial'.*received 148; use --seq"):
-        models.build("tutorial", vectors(50), 148, 4)
-    model = models.build("tutorial", vectors(50), 149, 4)
+        registry.build("tutorial", vectors(50), 148, 4)
+    model = registry.build("tutorial", vectors(50), 149, 4)
     assert np.isfinite(logits(model, texts(1, 149))).all()
 
 
@@ -145,7 +145,7 @@ def test_the_shortest_text_of_the_tutorial_has_149_tokens():
 
 
 def test_kim_is_the_network_that_plain_keras_layers_make():
-    model = models.build("kim", vectors(50), 12, 4)
+    model = registry.build("kim", vectors(50), 12, 4)
     token_ids = keras.Input((12,), dtype="int32")
     x = layers.Embedding(50, 8)(token_ids)
     pooled = [
@@ -164,7 +164,7 @@ def test_the_logits_of_kim_do_not_depend_on_more_padding():
     words = texts(3, 8)
     answers = []
     for sequence_length in (8, 9, 12, 40):
-        model = models.build("kim", vectors(50), sequence_length, 4)
+        model = registry.build("kim", vectors(50), sequence_length, 4)
         for width in (3, 4, 5):  # with a bias, a window of nothing but padding has a value too
             kernel, bias = model.get_layer(f"convolution_{width}").get_weights()
             model.get_layer(f"convolution_{width}").set_weights([kernel, np.full_like(bias, 9)])
@@ -174,7 +174,7 @@ def test_the_logits_of_kim_do_not_depend_on_more_padding():
 
 
 def test_a_trained_row_of_padding_does_not_reach_the_logits_of_kim():
-    model = models.build("kim", vectors(50), 20, 4, trainable_embeddings=True)
+    model = registry.build("kim", vectors(50), 20, 4, trainable_embeddings=True)
     words = np.pad(texts(2, 8), ((0, 0), (0, 12)))
     before = logits(model, words)
     embeddings = vectors(50)
@@ -185,7 +185,7 @@ def test_a_trained_row_of_padding_does_not_reach_the_logits_of_kim():
 
 def test_a_text_without_words_has_finite_logits():
     for name, sequence_length in (("kim", 1), ("tutorial", 149)):
-        model = models.build(name, vectors(50), sequence_length, 4)
+        model = registry.build(name, vectors(50), sequence_length, 4)
         assert np.isfinite(logits(model, np.zeros((1, sequence_length)))).all()
 
 
@@ -201,7 +201,7 @@ def wide_part(words=50, classes=4):
 
 def test_wide_and_deep_gives_the_mean_of_both_parts_log_probabilities():
     wide = wide_part()
-    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide)
+    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide)
     words = texts(3, 30)
     deep, mean = (
         logits(keras.Model(model.input, output), words)
@@ -214,7 +214,7 @@ def test_wide_and_deep_gives_the_mean_of_both_parts_log_probabilities():
 
 
 def test_only_the_deep_part_of_wide_and_deep_learns():
-    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide_part(), dropout=0)
+    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide_part(), dropout=0)
     words, labels = texts(8, 30), np.arange(8, dtype="int32") % 4
     model.get_layer("word_dropout").rate = 0
     deep = logits(keras.Model(model.input, model.get_layer("logits").output), words)
@@ -231,14 +231,14 @@ def test_only_the_deep_part_of_wide_and_deep_learns():
 
 def test_the_deep_part_starts_from_vectors_and_the_columns_of_the_classes():
     wide = wide_part()
-    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide, trainable_embeddings=True)
+    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide, trainable_embeddings=True)
     (rows,) = model.get_layer("embedding").get_weights()
     np.testing.assert_allclose(rows, np.concatenate([vectors(50), 0.1 * wide[1]], 1), rtol=1e-6)
 
 
 def test_rare_words_reach_the_wide_part_alone(monkeypatch):
     monkeypatch.setattr(models, "_DEEP_WORDS", 20)
-    model = models.build("wide-deep", vectors(50), 30, 4, wide=wide_part())
+    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide_part())
     words = texts(2, 30, words=20)
     rare, other = words.copy(), words.copy()
     rare[:, 3], other[:, 3] = 30, 40
@@ -253,11 +253,11 @@ def test_rare_words_reach_the_wide_part_alone(monkeypatch):
 # --- both ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", registry.MODELS)
 def test_logits_are_float32_in_mixed_precision_too(name):
     before = keras.config.dtype_policy()
     for precision in ("float32", "mixed_bfloat16"):
-        model = models.build(name, vectors(50), 150, 7, precision=precision)
+        model = registry.build(name, vectors(50), 150, 7, precision=precision)
         assert model.output_shape == (None, 7)
         assert keras.backend.standardize_dtype(model.output.dtype) == "float32", precision
         assert model.get_layer("convolution_3").compute_dtype == precision.removeprefix("mixed_")
@@ -267,7 +267,7 @@ def test_logits_are_float32_in_mixed_precision_too(name):
 
 def test_a_misspelt_model_gets_a_suggestion():
     with pytest.raises(ValueError, match=r"received 'tutorail'; did you mean 'tutorial'\?"):
-        models.build("tutorail", vectors(50), 200, 4)
+        registry.build("tutorail", vectors(50), 200, 4)
 
 
 # --- initial weights ----------------------------------------------------------------------------
@@ -285,10 +285,10 @@ KERNELS = {  # kernel: its stream
 }
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", registry.MODELS)
 @pytest.mark.parametrize("seed", [0, 5])
 def test_initial_weights_are_those_that_numpy_draws(name, seed):
-    model = models.build(name, vectors(50), 150, 4, seed=seed)
+    model = registry.build(name, vectors(50), 150, 4, seed=seed)
     for layer_name, stream in KERNELS[name].items():
         kernel, bias = model.get_layer(layer_name).get_weights()
         *window, fan_in, fan_out = kernel.shape

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from research import assets, news20
+from research.data import newsgroups
 
 
 @pytest.fixture(autouse=True)
@@ -57,22 +57,22 @@ def test_archive_and_folder_and_order_do_not_matter(
         folder_of(posts, tmp_path / "posts"),
         folder_of(posts, tmp_path / "above" / "20_newsgroup").parent,
     ]
-    newsgroups, texts = news20.read_posts(sources[0])
+    newsgroups, texts = newsgroups.read_posts(sources[0])
     assert newsgroups == [name.partition("/")[0] for name in sorted(posts)]
     assert texts == [content.decode("latin-1") for _, content in sorted(posts.items())]
     for source in sources[1:]:
-        assert news20.read_posts(source) == (newsgroups, texts)
+        assert newsgroups.read_posts(source) == (newsgroups, texts)
 
 
 def test_the_posts_are_cached_without_pickle(
     posts: dict[str, bytes], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = archive_of(posts, tmp_path / "a.tar.gz")
-    read = news20.read_posts(archive)
+    read = newsgroups.read_posts(archive)
     files = {path.name for path in cache.rglob("*") if path.is_file()} - {"digests.json"}
     assert {name for name in files if not name.endswith(".lock")} == {"posts.parquet"}
     monkeypatch.delattr(assets, "read_tar")
-    assert news20.read_posts(archive) == read
+    assert newsgroups.read_posts(archive) == read
 
 
 @pytest.mark.parametrize("change", ["content", "name", "missing"])
@@ -80,23 +80,23 @@ def test_other_posts_are_refused(change: str, posts: dict[str, bytes], tmp_path:
     name, content = posts.popitem()
     if change != "missing":
         posts[name + "0" * (change == "name")] = content + b"!" * (change == "content")
-    with pytest.raises(ValueError, match=r"expected the 19,997 posts of news20.tar.gz"):
-        news20.read_posts(archive_of(posts, tmp_path / "a.tar.gz"))
+    with pytest.raises(ValueError, match=r"expected the 19,997 posts of newsgroups.tar.gz"):
+        newsgroups.read_posts(archive_of(posts, tmp_path / "a.tar.gz"))
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label")
     with pytest.raises(ValueError, match=r"expected a whole .tar.gz"):
-        news20.read_posts(tmp_path / "a.csv")
+        newsgroups.read_posts(tmp_path / "a.csv")
 
 
 def test_hidden_files_are_no_posts(posts: dict[str, bytes], tmp_path: Path) -> None:
     folder = folder_of(posts, tmp_path / "posts")
     (folder / "sci.space" / ".DS_Store").touch()
     folder_of({".git/config": b""}, folder)
-    assert len(news20.read_posts(folder)[1]) == len(posts)
+    assert len(newsgroups.read_posts(folder)[1]) == len(posts)
 
 
 def test_message_ids_are_in_the_headers() -> None:
     post = "From: x\nmessage-id: <1@é> (late)\nSubject: y\n\nMessage-ID: <2>"
-    assert news20.message_ids([post, "Message-ID: <3>\n\n"]) == ["<1@é>", "<3>"]
+    assert newsgroups.message_ids([post, "Message-ID: <3>\n\n"]) == ["<1@é>", "<3>"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research import own_texts
+from research.data import readers
 
 Rows = Sequence[tuple[object, ...]]
 
@@ -20,7 +20,7 @@ ROWS = [(f"text number {i} of {label}", label) for label in ("ham", "spam") for 
 
 
 def documents(kind: str, path: Path, **columns: str) -> list[tuple[str, str]]:
-    texts, classes, splits = own_texts.read(kind, path, **columns)
+    texts, classes, splits = readers.read(kind, path, **columns)
     assert len(splits) == len(texts)
     return list(zip(texts, classes, strict=True))
 
@@ -78,7 +78,7 @@ each_table = pytest.mark.parametrize(
 
 @each_format
 def test_every_format_gives_the_same_documents(kind: str, write: Writer, tmp_path: Path) -> None:
-    texts, classes, splits = own_texts.read(kind, write(tmp_path / "corpus", ROWS))
+    texts, classes, splits = readers.read(kind, write(tmp_path / "corpus", ROWS))
     assert list(zip(texts, classes, strict=True)) == ROWS
     assert splits == ["train"] * len(ROWS)
 
@@ -88,7 +88,7 @@ def test_splits_of_the_user_are_kept(kind: str, write: Writer, tmp_path: Path) -
     split_of = ["train", "train", "train", "validation", "test"]
     rows = [(*row, split_of[number % 5]) for number, row in enumerate(ROWS)]
     path = write(tmp_path / "corpus", rows, header="text,label,split")
-    found = own_texts.read(kind, path, split_column=None if kind == "folder" else "split")
+    found = readers.read(kind, path, split_column=None if kind == "folder" else "split")
     assert sorted(zip(*found, strict=True)) == sorted(rows)
 
 
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_either_loaded_or_refused_in_one_line(
 def test_an_empty_file(kind: str, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(ValueError, match=r"expected documents in .*empty"):
-        own_texts.read(kind, tmp_path / "empty")
+        readers.read(kind, tmp_path / "empty")
 
 
 def test_no_documents(tmp_path: Path) -> None:
@@ -200,40 +200,40 @@ def test_no_documents(tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("text,label\n")
     for kind, path in (("folder", tmp_path), ("csv", tmp_path / "header.csv")):
         with pytest.raises(ValueError, match=r"expected documents in .*, received none"):
-            own_texts.read(kind, path)
+            readers.read(kind, path)
 
 
 def test_a_file_for_a_folder_and_a_folder_for_a_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="received the file"):
-        own_texts.read("folder", write_csv(tmp_path / "a.csv", ROWS))
+        readers.read("folder", write_csv(tmp_path / "a.csv", ROWS))
     for kind in ("csv", "jsonl", "parquet"):
         with pytest.raises(ValueError, match="received the folder"):
-            own_texts.read(kind, tmp_path)
+            readers.read(kind, tmp_path)
 
 
 @each_format
 def test_one_class(kind: str, write: Writer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"two classes or more .*, received only 'ham'"):
-        own_texts.read(kind, write(tmp_path / "corpus", ROWS[:20]))
+        readers.read(kind, write(tmp_path / "corpus", ROWS[:20]))
 
 
 @each_format
 def test_a_class_with_one_document(kind: str, write: Writer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="received one in class 'eggs'"):
-        own_texts.read(kind, write(tmp_path / "corpus", [*ROWS, ("some text", "eggs")]))
+        readers.read(kind, write(tmp_path / "corpus", [*ROWS, ("some text", "eggs")]))
 
 
 @each_table
 def test_empty_documents_in_a_table(kind: str, write: Writer, tmp_path: Path) -> None:
     rows = [*ROWS, (" \n\t", "ham"), ("", "ham")]
     with pytest.raises(ValueError, match="received 2 without any, the first in row 41 of"):
-        own_texts.read(kind, write(tmp_path / "corpus", rows))
+        readers.read(kind, write(tmp_path / "corpus", rows))
 
 
 def test_empty_documents_in_a_folder(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "corpus", [*ROWS, ("", "spam")])
     with pytest.raises(ValueError, match=r"1 without any, the first in .*spam.0040\.txt"):
-        own_texts.read("folder", path)
+        readers.read("folder", path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "csv", "jsonl"])
@@ -246,7 +246,7 @@ def test_bytes_that_are_not_utf8(kind: str, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=f"{file}, received the byte 0xfc at byte offset {offset};"
     ):
-        own_texts.read(kind, path)
+        readers.read(kind, path)
 
 
 @each_table
@@ -256,20 +256,20 @@ def test_a_missing_column(kind: str, write: Writer, missing: str, tmp_path: Path
     with pytest.raises(
         ValueError, match=r"expected one column 'topic' in .*, received label, text;"
     ):
-        own_texts.read(kind, path, **{missing: "topic"})
+        readers.read(kind, path, **{missing: "topic"})
 
 
 def test_a_column_that_is_there_twice(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [("a", "b", "c")], header="text,text,label")
     with pytest.raises(ValueError, match="expected one column 'text'"):
-        own_texts.read("csv", path)
+        readers.read("csv", path)
 
 
 @each_table
 def test_a_missing_label(kind: str, write: Writer, tmp_path: Path) -> None:
     path = write(tmp_path / "corpus", [*ROWS, ("some text", "")])
     with pytest.raises(ValueError, match=r"in column 'label', received '' in row 41 .*\(1 such"):
-        own_texts.read(kind, path)
+        readers.read(kind, path)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -278,14 +278,14 @@ def test_null_and_other_things_for_a_label(kind: str, tmp_path: Path) -> None:
         rows = [*[(text, 0.5) for text, _ in ROWS], ("some text", label)]
         expected = "received (None|0.5) in row (41|1) of"
         with pytest.raises(ValueError, match=expected):
-            own_texts.read(kind, WRITERS[kind](tmp_path / "corpus", rows))
+            readers.read(kind, WRITERS[kind](tmp_path / "corpus", rows))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_text_that_is_no_string(kind: str, tmp_path: Path) -> None:
     path = WRITERS[kind](tmp_path / "corpus", [(number, "ham") for number in range(5)])
     with pytest.raises(ValueError, match="expected a string in column 'text', received 0 in row 1"):
-        own_texts.read(kind, path)
+        readers.read(kind, path)
 
 
 @each_table
@@ -293,7 +293,7 @@ def test_a_split_of_another_name(kind: str, write: Writer, tmp_path: Path) -> No
     rows = [(*row, "dev") for row in ROWS]
     path = write(tmp_path / "corpus", rows, header="text,label,split")
     with pytest.raises(ValueError, match=r"train or validation or test in column 'split'.*'dev'"):
-        own_texts.read(kind, path, split_column="split")
+        readers.read(kind, path, split_column="split")
 
 
 def test_a_class_that_train_does_not_have(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_class_that_train_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"every class in the train split, received none of.*'spam'"
     ):
-        own_texts.read("folder", path)
+        readers.read("folder", path)
 
 
 def parquet_with(text: bytes) -> bytes:
@@ -328,5 +328,5 @@ def parquet_with(text: bytes) -> bytes:
 def test_a_file_of_another_form(kind: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(ValueError, match=message) as raised:
-        own_texts.read(kind, tmp_path / "a")
+        readers.read(kind, tmp_path / "a")
     assert "\n" not in str(raised.value)

@@ -1,9 +1,11 @@
 """The comparison of the backends: that it passes here, and that it would not pass by mistake."""
 
+from research.processes import backends
+
 import numpy as np
 import pytest
 
-from research import backends, parity
+from research import parity
 
 SIZE = parity.Size(
     steps=2, batch_size=4, sequence_length=149, vocabulary_size=50, embedding_dim=8, classes=4

@@ -10,7 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from research import backends, runs
+from research.files import atomic
+from research.processes import backends
+from research.training import checkpoints
 
 TRAIN = """
 import json, sys
@@ -67,13 +69,13 @@ def difference(state, expected):
 @pytest.mark.parametrize(("begun", "ended"), DIRECTIONS)
 def test_a_run_goes_on_under_another_backend(folder, begun, ended):
     run = folder / f"{begun}-{ended}"
-    position, stayed = runs.load_position(run), runs.load_position(folder / begun)
+    position, stayed = checkpoints.load_position(run), checkpoints.load_position(folder / begun)
     assert position["epoch"] == 2
     assert position["history"][0]["loss"] == stayed["history"][0]["loss"]
-    processes = runs.read_json(run / "environment.json")
+    processes = atomic.read_json(run / "environment.json")
     assert [process["backend"] for process in processes] == [begun, ended]
     # Every weight, optimizer slot and counter: 1e-6 was measured, after five steps in float32.
-    expected = runs.load_arrays(folder / begun, "last")
-    assert difference(runs.load_arrays(run, "last"), expected) < 1e-5
-    half = runs.load_arrays(folder / f"{begun}-half", "last")
+    expected = checkpoints.load_arrays(folder / begun, "last")
+    assert difference(checkpoints.load_arrays(run, "last"), expected) < 1e-5
+    half = checkpoints.load_arrays(folder / f"{begun}-half", "last")
     assert difference(half, expected) > 0.1, "the second epoch must have changed something"

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research import cli, records, report, runs
+from research.evaluation import records, tables
+from research.files import atomic
+from research.processes import command
 from research.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -80,12 +82,12 @@ def results(tmp_path):
     save(tmp_path, "baselines/r8/bayes", baseline(0.902, 0.94, method="naive Bayes"))
     save(tmp_path, "baselines/r8/svm-refitted", baseline(0.905, 0.99, refitted=True))
     published = {"corpus": "r8", "method": "GCN", "accuracy": 0.97, "source": "X", "protocol": "Y"}
-    runs.write_json(tmp_path / "results" / "published.json", [published])
+    atomic.write_json(tmp_path / "results" / "published.json", [published])
     return tmp_path / "results"
 
 
 def save(folder, name, content):
-    runs.write_json(folder / "results" / "runs" / f"{name}.json", content)
+    atomic.write_json(folder / "results" / "runs" / f"{name}.json", content)
 
 
 def section(results):
@@ -97,7 +99,7 @@ def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
     for folder in ("tables", "figures"):
         shutil.rmtree(tmp_path / "results" / folder, ignore_errors=True)
     shutil.copy(ROOT / "README.md", tmp_path)
-    report.main(tmp_path / "results")
+    tables.main(tmp_path / "results")
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
     for folder in ("tables", "figures"):
         made = {path.name: path for path in (tmp_path / "results" / folder).iterdir()}
@@ -115,10 +117,10 @@ def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
 
 def test_the_same_records_make_the_same_files(results):
     readme = results.parent / "README.md"
-    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    readme.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
 
     def made():
-        report.main(results)
+        tables.main(results)
         files = [readme, *(results / "tables").iterdir(), *(results / "figures").iterdir()]
         return {path.name: path.read_bytes() for path in files}
 
@@ -135,15 +137,15 @@ def test_the_same_records_make_the_same_files(results):
 
 def test_a_readme_without_a_place_for_the_table_stays(results, capsys):
     readme = results.parent / "README.md"
-    for text in ("mine", f"mine {report.BEGIN} and no end"):
+    for text in ("mine", f"mine {tables.BEGIN} and no end"):
         readme.write_text(text)
-        report.main(results)
+        tables.main(results)
         assert readme.read_text() == text
         assert "README" not in capsys.readouterr().out
 
 
 def test_rows_are_means_over_seeds_the_best_first(results):
-    first, *_, last = report.accuracy_cells(section(results))
+    first, *_, last = tables.accuracy_cells(section(results))
     assert first["method"] == "CNN of the tutorial, glove.6B.50d fine-tuned"
     assert (first["accuracy"], first["n"]) == ("0.9100 ± 0.0100", "3")
     assert first["95%, seeds"] == "0.8852 to 0.9348"  # t of 2 degrees of freedom, 0.01 / sqrt(3)
@@ -155,7 +157,7 @@ def test_rows_are_means_over_seeds_the_best_first(results):
 
 def test_a_difference_is_marked_where_it_is_more_than_luck(results):
     rows = section(results)
-    cells = {row.source: cell for row, cell in zip(rows, report.accuracy_cells(rows), strict=True)}
+    cells = {row.source: cell for row, cell in zip(rows, tables.accuracy_cells(rows), strict=True)}
     assert cells["baselines/r8/bayes"]["over the next"].startswith("+0.0020 (")
     assert float(cells["baselines/r8/bayes"]["p, next"]) > 0.05
     frozen = cells["r8/jax"]
@@ -174,7 +176,7 @@ def test_p_values_are_corrected_for_their_number(results):
 def test_the_strongest_baseline_is_chosen_on_validation_and_fairly_trained(results):
     assert records.strongest_baseline(section(results)).source == "baselines/r8/svm"
     assert records.strongest_baseline([]) is None
-    part = runs.read_json(results / "runs" / "baselines" / "r8" / "svm.json")
+    part = atomic.read_json(results / "runs" / "baselines" / "r8" / "svm.json")
     part["config"] |= {"ours": True, "method": "part of a model"}
     part["history"] = [line | {"validation_accuracy": 1.0} for line in part["history"]]
     save(results.parent, "baselines/r8/part", part)
@@ -199,7 +201,7 @@ def test_a_row_that_learned_from_validation_too_is_compared_with_its_like(result
 
 
 def test_the_readme_tells_what_beats_the_strongest_baseline(results):
-    table = report.readme_table({"r8": section(results)})
+    table = tables.readme_table({"r8": section(results)})
     lines = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in table.split("\n")}
     assert list(lines)[2:4] == [
         "CNN of the tutorial, glove.6B.50d fine-tuned",
@@ -212,14 +214,14 @@ def test_the_readme_tells_what_beats_the_strongest_baseline(results):
     for found in better[0].records:
         found["metrics"] = record(0.99)["metrics"]
     del better[0].__dict__["accuracy"]
-    assert "▲" in report.readme_table({"r8": better})
+    assert "▲" in tables.readme_table({"r8": better})
 
 
 def test_an_option_younger_than_a_record_had_its_default(results):
     path = results / "runs" / "r8" / "jax-seed0.json"
-    old = runs.read_json(path)
+    old = atomic.read_json(path)
     del old["config"]["train_on"]
-    runs.write_json(path, old)
+    atomic.write_json(path, old)
     (row,) = (row for row in records.read(results / "runs") if row.source == "r8/jax")
     assert not row.saw_validation
     assert len(row.records) == 3
@@ -227,14 +229,14 @@ def test_an_option_younger_than_a_record_had_its_default(results):
 
 def test_old_records_without_predictions_have_no_tests(results):
     for path in (results / "runs" / "r8").iterdir():
-        old = runs.read_json(path)
+        old = atomic.read_json(path)
         del old["metrics"]["predictions"]
-        runs.write_json(path, old)
-    *others, last = report.accuracy_cells(section(results))
+        atomic.write_json(path, old)
+    *others, last = tables.accuracy_cells(section(results))
     assert last["accuracy"] == "0.8100 ± 0.0100"
     assert last["over the strongest baseline"] == others[-1]["over the next"] == ""
-    assert "0.8100 ± 0.0100 ?" in report.readme_table({"r8": section(results)})
-    report.main(results)
+    assert "0.8100 ± 0.0100 ?" in tables.readme_table({"r8": section(results)})
+    tables.main(results)
 
 
 def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
@@ -244,13 +246,13 @@ def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
         save(results.parent, f"r8/torch-seed{seed}", changed)
     assert "r8/torch" in {row.source for row in section(results)}
     assert "r8/jax" not in {row.source for row in section(results)}
-    jax, torch = report.backends_cells(records.read(results / "runs"))
+    jax, torch = tables.backends_cells(records.read(results / "runs"))
     assert (jax["backend"], jax["n"], torch["backend"], torch["n"]) == ("jax", "3", "torch", "4")
     assert jax["p, variance"] == "<0.001"
     assert torch["p, variance"] == ""
     (results / "runs" / "r8" / "jax-seed1.json").unlink()
     (results / "runs" / "r8" / "jax-seed2.json").unlink()
-    jax, _ = report.backends_cells(records.read(results / "runs"))
+    jax, _ = tables.backends_cells(records.read(results / "runs"))
     assert jax["p, variance"] == ""
 
 
@@ -294,17 +296,17 @@ def test_no_records_are_one_line(tmp_path, monkeypatch):
     arguments = ["research/report.py", "--results", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit, match=r"^error: expected records in .*, received none; "):
-        cli.run(report.main)
+        command.run(tables.main)
 
 
 def test_a_protocol_without_a_test_split_says_so(results):
     rows = section(results)
-    assert "Scored on test" in report.protocol(rows)
-    assert "5,000 train, 500 validation, 1,000 test" in report.protocol(rows)
+    assert "Scored on test" in tables.protocol(rows)
+    assert "5,000 train, 500 validation, 1,000 test" in tables.protocol(rows)
     shown = copy.deepcopy(rows[:1])
     shown[0].records[0]["metrics"]["split"] = "validation"
-    assert "There is no test split: scored on validation." in report.protocol(shown)
-    assert "A chip & co, 2 cores" in report.protocol(rows)
+    assert "There is no test split: scored on validation." in tables.protocol(shown)
+    assert "A chip & co, 2 cores" in tables.protocol(rows)
 
 
 def test_methods_are_named_by_what_tells_them_apart(results):
@@ -322,36 +324,36 @@ def test_methods_are_named_by_what_tells_them_apart(results):
 
 def test_markdown_and_latex_hold_the_same_cells():
     cells = [{"method": "50% a_b & c", "accuracy": "0.9"}, {"method": "d", "accuracy": ""}]
-    markdown = report.markdown(cells, {"accuracy": 0})
+    markdown = tables.markdown(cells, {"accuracy": 0})
     assert [re.split(r" *\| *", line)[1:-1] for line in markdown.split("\n")] == [
         ["method", "accuracy"],
         [":------------", "-----------:"],
         ["50% a_b & c", "**0.9**"],
         ["d", ""],
     ]
-    latex = report.latex(cells, "100% & more", "it", {"accuracy": 0})
+    latex = tables.latex(cells, "100% & more", "it", {"accuracy": 0})
     assert r"50\% a\_b \& c & \textbf{0.9} \\" in latex
     assert r"\caption{100\% \& more}" in latex
     assert r"\label{tab:it}" in latex
     for line in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{lr}"):
         assert latex.count(line) == 1
-    assert report.markdown([]) == "No records yet."
-    assert report.latex([], "", "") == "% No records yet.\n"
+    assert tables.markdown([]) == "No records yet."
+    assert tables.latex([], "", "") == "% No records yet.\n"
 
 
 def test_published_figures_stand_apart(results):
     sections = {"r8": section(results)}
-    published = runs.read_json(results / "published.json")
-    markdown = report.accuracy_markdown(sections, published)
+    published = atomic.read_json(results / "published.json")
+    markdown = tables.accuracy_markdown(sections, published)
     measured, _, apart = markdown.partition("Published figures on r8.")
     assert "GCN" not in measured
     assert "| GCN" in apart
-    assert r"\label{tab:r8-published}" in report.accuracy_latex(sections, published)
-    assert "Published" not in report.accuracy_markdown(sections, [])
+    assert r"\label{tab:r8-published}" in tables.accuracy_latex(sections, published)
+    assert "Published" not in tables.accuracy_markdown(sections, [])
 
 
 def test_the_committed_published_figures_have_a_source():
-    published = runs.read_json(ROOT / "results" / "published.json")
+    published = atomic.read_json(ROOT / "results" / "published.json")
     for figure in published:
         assert figure.keys() == {"corpus", "method", "accuracy", "source", "protocol"}
         assert 0 < figure["accuracy"] < 1

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research import runs
+from research.files import atomic
+from research.training import checkpoints, run_folder
 
 LAST = {"kernel": np.arange(6, dtype="float32").reshape(2, 3), "steps": np.array([0, 4], "uint32")}
 BEST = {"kernel": np.full((2, 3), 0.5, "float32")}
@@ -22,8 +23,8 @@ BEST = {"kernel": np.full((2, 3), 0.5, "float32")}
 def run(tmp_path):
     """A run folder with a checkpoint."""
     folder = tmp_path / "run"
-    runs.write_json(folder / "config.json", {})
-    runs.save_checkpoint(folder, {"epoch": 1, "step": 0}, LAST, BEST)
+    atomic.write_json(folder / "config.json", {})
+    checkpoints.save_checkpoint(folder, {"epoch": 1, "step": 0}, LAST, BEST)
     return folder
 
 
@@ -48,8 +49,8 @@ def assert_equal(arrays, expected):
 def test_a_file_is_written_with_its_folder_and_replaced(tmp_path):
     path = tmp_path / "a" / "b" / "file.json"
     for value in ({"ä": [1, None]}, {"ä": 2}):
-        runs.write_json(path, value)
-        assert runs.read_json(path) == value
+        atomic.write_json(path, value)
+        assert atomic.read_json(path) == value
     assert files(tmp_path).keys() == {"a/b/file.json"}
 
 
@@ -73,7 +74,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
     path.write_bytes(b"before")
     monkeypatch.setattr(owner, name, fail)
     with pytest.raises(OSError, match="expected") as caught:
-        runs.write(path, b"after")
+        atomic.write(path, b"after")
     monkeypatch.undo()
     assert str(caught.value) == (
         f"expected to write {path}, received {os.strerror(number)!r} from the file system; "
@@ -87,7 +88,7 @@ def test_a_file_is_on_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda n: (happened.append("synced"), fsync(n)))
     monkeypatch.setattr(Path, "replace", lambda *p: (happened.append("renamed"), replace(*p)))
-    runs.write(tmp_path / "file.txt", b"content")
+    atomic.write(tmp_path / "file.txt", b"content")
     assert happened == ["synced", "renamed"]
 
 
@@ -96,37 +97,37 @@ def test_a_file_in_the_place_of_a_folder_is_an_error_of_three_parts(tmp_path):
     with pytest.raises(
         OSError, match=r"write .*/file/inner\.json, received 'File exists' .*; make"
     ):
-        runs.write_json(tmp_path / "file" / "inner.json", {})
+        atomic.write_json(tmp_path / "file" / "inner.json", {})
 
 
 def test_a_number_that_json_does_not_have_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
-        runs.write_json(tmp_path / "file.json", {"loss": float("nan")})
+        atomic.write_json(tmp_path / "file.json", {"loss": float("nan")})
     assert files(tmp_path) == {}
 
 
 def test_what_is_no_run_folder_and_what_is_no_json(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(FileNotFoundError, match=rf"with config\.json in it, received {folder}"):
-            runs.read_json(folder / "config.json")
+            atomic.read_json(folder / "config.json")
     (tmp_path / "file").write_text("")
     with pytest.raises(FileNotFoundError, match="expected a run folder"):
-        runs.read_json(tmp_path / "file" / "config.json")
+        atomic.read_json(tmp_path / "file" / "config.json")
     for content in (b'{"a": 1', b"\xff", b""):
         (tmp_path / "config.json").write_bytes(content)
         with pytest.raises(ValueError, match=r"expected JSON in .*config\.json, received .*; rest"):
-            runs.read_json(tmp_path / "config.json")
+            atomic.read_json(tmp_path / "config.json")
 
 
 def test_history_is_a_line_per_epoch(tmp_path):
     history = [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "loss": 1.5}]
-    runs.write_history(tmp_path, history)
+    run_folder.write_history(tmp_path, history)
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == history
 
 
 def test_arrays_are_read_by_numpy(tmp_path):
-    runs.write_arrays(tmp_path / "predictions.npz", LAST)
+    atomic.write_arrays(tmp_path / "predictions.npz", LAST)
     with np.load(tmp_path / "predictions.npz", allow_pickle=False) as arrays:
         assert_equal(dict(arrays), LAST)
 
@@ -137,21 +138,21 @@ def test_arrays_are_read_by_numpy(tmp_path):
 def test_a_new_run_gets_the_first_free_number(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("jax-seed3", "jax-seed3-2", "jax-seed3-3"):
-        folder = runs.new_folder("kim", "jax", 3)
+        folder = run_folder.new_folder("kim", "jax", 3)
         assert folder == Path("runs/kim") / name
         folder.mkdir(parents=True)
-    assert runs.new_folder("kim", "jax", 4) == Path("runs/kim/jax-seed4")
-    assert runs.new_folder("kim", "torch", 3) == Path("runs/kim/torch-seed3")
+    assert run_folder.new_folder("kim", "jax", 4) == Path("runs/kim/jax-seed4")
+    assert run_folder.new_folder("kim", "torch", 3) == Path("runs/kim/torch-seed3")
 
 
 def test_a_run_takes_a_free_place_or_goes_on_but_writes_over_nothing(run, tmp_path):
-    assert runs.check_free(tmp_path / "absent", resume=False) is False
-    assert runs.check_free(tmp_path / "absent", resume=True) is False
+    assert run_folder.check_free(tmp_path / "absent", resume=False) is False
+    assert run_folder.check_free(tmp_path / "absent", resume=True) is False
     (tmp_path / "empty").mkdir()
-    assert runs.check_free(tmp_path / "empty", resume=False) is False
-    assert runs.check_free(run, resume=True) is True
+    assert run_folder.check_free(tmp_path / "empty", resume=False) is False
+    assert run_folder.check_free(run, resume=True) is True
     with pytest.raises(ValueError, match=r"holds a run; .* --resume"):
-        runs.check_free(run, resume=False)
+        run_folder.check_free(run, resume=False)
 
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("")
@@ -159,23 +160,23 @@ def test_a_run_takes_a_free_place_or_goes_on_but_writes_over_nothing(run, tmp_pa
     for place in (tmp_path / "thesis", tmp_path / "file"):
         for resume in (False, True):
             with pytest.raises(ValueError, match=rf"received {place}, which is something else"):
-                runs.check_free(place, resume)
+                run_folder.check_free(place, resume)
 
 
 def test_a_run_does_not_go_on_with_other_data(run):
-    runs.check_same_data(run, {"corpus": "r8"})  # a run that wrote none yet
-    runs.write_json(run / "data.json", {"corpus": "r8", "parameters": 7})
-    runs.check_same_data(run, {"corpus": "r8", "parameters": 7})
+    run_folder.check_same_data(run, {"corpus": "r8"})  # a run that wrote none yet
+    atomic.write_json(run / "data.json", {"corpus": "r8", "parameters": 7})
+    run_folder.check_same_data(run, {"corpus": "r8", "parameters": 7})
     with pytest.raises(ValueError, match="received other parameters; bring the data back"):
-        runs.check_same_data(run, {"corpus": "r8", "parameters": 8})
+        run_folder.check_same_data(run, {"corpus": "r8", "parameters": 8})
 
 
 def test_the_environment_is_logged_each_time_a_run_is_taken_up(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["/place/research/train.py", "kim", "--seed", "3"])
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    runs.log_environment(tmp_path, "jax", "cpu: cpu", 0, 0)
-    runs.log_environment(tmp_path, "torch", "gpu: a name", 1, 8)
-    first, second = runs.read_json(tmp_path / "environment.json")
+    run_folder.log_environment(tmp_path, "jax", "cpu: cpu", 0, 0)
+    run_folder.log_environment(tmp_path, "torch", "gpu: a name", 1, 8)
+    first, second = atomic.read_json(tmp_path / "environment.json")
     assert first["command"] == "python -m research.train kim --seed 3"
     assert first["settings"]["OMP_NUM_THREADS"] == "2"
     assert first["versions"]["numpy"] == np.__version__
@@ -187,32 +188,32 @@ def test_the_environment_is_logged_each_time_a_run_is_taken_up(tmp_path, monkeyp
 
 
 def test_a_checkpoint_reads_as_it_was_saved(run):
-    assert runs.has_checkpoint(run)
-    assert runs.load_position(run) == {"epoch": 1, "step": 0}
-    assert_equal(runs.load_arrays(run, "last"), LAST)
-    assert_equal(runs.load_arrays(run, "best"), BEST)
+    assert checkpoints.has_checkpoint(run)
+    assert checkpoints.load_position(run) == {"epoch": 1, "step": 0}
+    assert_equal(checkpoints.load_arrays(run, "last"), LAST)
+    assert_equal(checkpoints.load_arrays(run, "best"), BEST)
 
 
 def test_the_best_weights_stay_until_there_are_better_ones(run):
-    runs.save_checkpoint(run, {"epoch": 2}, {"kernel": np.zeros(1)}, None)
-    assert_equal(runs.load_arrays(run, "best"), BEST)
+    checkpoints.save_checkpoint(run, {"epoch": 2}, {"kernel": np.zeros(1)}, None)
+    assert_equal(checkpoints.load_arrays(run, "best"), BEST)
     better = {"kernel": np.ones(2)}
-    runs.save_checkpoint(run, {"epoch": 3}, LAST, better)
-    assert_equal(runs.load_arrays(run, "best"), better)
-    assert_equal(runs.load_arrays(run, "last"), LAST)
+    checkpoints.save_checkpoint(run, {"epoch": 3}, LAST, better)
+    assert_equal(checkpoints.load_arrays(run, "best"), better)
+    assert_equal(checkpoints.load_arrays(run, "last"), LAST)
 
 
 def test_arrays_that_no_longer_count_are_removed(run):
     for epoch in range(2, 5):
-        runs.save_checkpoint(run, {"epoch": epoch}, {"kernel": np.full(3, epoch)}, None)
+        checkpoints.save_checkpoint(run, {"epoch": epoch}, {"kernel": np.full(3, epoch)}, None)
     index = json.loads((run / "checkpoint" / "index.json").read_text())
     names = {path.name for path in (run / "checkpoint").iterdir()}
     assert names == {"index.json", index["files"]["last"], index["files"]["best"]}
 
 
 def test_equal_arrays_make_equal_files(run, tmp_path):
-    runs.write_json(tmp_path / "other" / "config.json", {})
-    runs.save_checkpoint(tmp_path / "other", {"epoch": 1, "step": 0}, LAST, BEST)
+    atomic.write_json(tmp_path / "other" / "config.json", {})
+    checkpoints.save_checkpoint(tmp_path / "other", {"epoch": 1, "step": 0}, LAST, BEST)
     assert files(tmp_path / "other") == files(run)
 
 
@@ -228,51 +229,51 @@ def test_the_checkpoint_before_survives_whichever_write_fails(run, writes, monke
     monkeypatch.setattr(os, "fsync", fails_later)
     new = {"kernel": np.ones(1000)}
     with pytest.raises(OSError, match="make room there"):
-        runs.save_checkpoint(run, {"epoch": 2, "step": 0}, new, {"kernel": np.ones(7)})
-    assert runs.load_position(run) == {"epoch": 1, "step": 0}
-    assert_equal(runs.load_arrays(run, "last"), LAST)
-    assert_equal(runs.load_arrays(run, "best"), BEST)
+        checkpoints.save_checkpoint(run, {"epoch": 2, "step": 0}, new, {"kernel": np.ones(7)})
+    assert checkpoints.load_position(run) == {"epoch": 1, "step": 0}
+    assert_equal(checkpoints.load_arrays(run, "last"), LAST)
+    assert_equal(checkpoints.load_arrays(run, "best"), BEST)
 
     monkeypatch.setattr(os, "fsync", fsync)  # and with room again, the next one tidies up
-    runs.save_checkpoint(run, {"epoch": 2, "step": 0}, new, None)
-    assert_equal(runs.load_arrays(run, "last"), new)
+    checkpoints.save_checkpoint(run, {"epoch": 2, "step": 0}, new, None)
+    assert_equal(checkpoints.load_arrays(run, "last"), new)
     assert len(files(run / "checkpoint")) == 3
 
 
 def test_a_disk_that_gives_back_other_bytes_is_noticed(run, monkeypatch):
-    write = runs.write
+    write = atomic.write
     monkeypatch.setattr(runs, "write", lambda path, content: write(path, content[:-1] + b"?"))
     with pytest.raises(OSError, match=r"to read as it was written, .*; check the disk"):
-        runs.save_checkpoint(run, {"epoch": 2}, {"kernel": np.ones(7)}, None)
+        checkpoints.save_checkpoint(run, {"epoch": 2}, {"kernel": np.ones(7)}, None)
     monkeypatch.undo()
-    assert_equal(runs.load_arrays(run, "last"), LAST)
+    assert_equal(checkpoints.load_arrays(run, "last"), LAST)
 
 
 def test_a_run_without_a_finished_epoch_has_no_best_checkpoint(tmp_path):
-    runs.write_json(tmp_path / "config.json", {})
-    assert not runs.has_checkpoint(tmp_path)
+    atomic.write_json(tmp_path / "config.json", {})
+    assert not checkpoints.has_checkpoint(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"with index\.json in it"):
-        runs.load_position(tmp_path)
-    runs.save_checkpoint(tmp_path, {"epoch": 0, "step": 8}, LAST, None)
-    assert_equal(runs.load_arrays(tmp_path, "last"), LAST)
+        checkpoints.load_position(tmp_path)
+    checkpoints.save_checkpoint(tmp_path, {"epoch": 0, "step": 8}, LAST, None)
+    assert_equal(checkpoints.load_arrays(tmp_path, "last"), LAST)
     with pytest.raises(FileNotFoundError, match=r"'best'.* not finished an epoch; .* --resume"):
-        runs.load_arrays(tmp_path, "best")
+        checkpoints.load_arrays(tmp_path, "best")
 
 
 def test_a_missing_arrays_file_is_named(run):
     name = json.loads((run / "checkpoint" / "index.json").read_text())["files"]["last"]
     (run / "checkpoint" / name).unlink()
     with pytest.raises(ValueError, match=rf"of the checkpoint .*{name}"):
-        runs.load_arrays(run, "last")
-    assert_equal(runs.load_arrays(run, "best"), BEST)
+        checkpoints.load_arrays(run, "last")
+    assert_equal(checkpoints.load_arrays(run, "best"), BEST)
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_flipped_bit_of_a_checkpoint_is_refused(data, tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
-    runs.write_json(run / "config.json", {})
-    runs.save_checkpoint(run, {"epoch": 1, "step": 0}, LAST, None)
+    atomic.write_json(run / "config.json", {})
+    checkpoints.save_checkpoint(run, {"epoch": 1, "step": 0}, LAST, None)
     path = data.draw(
         st.sampled_from(sorted((run / "checkpoint").iterdir(), key=lambda p: p.suffix))
     )
@@ -280,7 +281,7 @@ def test_any_flipped_bit_of_a_checkpoint_is_refused(data, tmp_path_factory):
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(content)
     try:
-        position, arrays = runs.load_position(run), runs.load_arrays(run, "last")
+        position, arrays = checkpoints.load_position(run), checkpoints.load_arrays(run, "last")
     except (ValueError, FileNotFoundError) as error:
         assert path.name in str(error) or str(run) in str(error)
     else:  # white space of index.json may change, and nothing else
@@ -295,7 +296,7 @@ def test_a_cut_file_is_refused(run, length):
         whole = path.read_bytes()
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=path.name):
-            runs.load_arrays(run, "last"), runs.load_arrays(run, "best")
+            checkpoints.load_arrays(run, "last"), checkpoints.load_arrays(run, "best")
         path.write_bytes(whole)
 
 
@@ -313,14 +314,14 @@ def test_a_pickle_in_a_checkpoint_is_never_opened(run):
     (run / "checkpoint" / f"{digest}.npz").write_bytes(buffer.getvalue())
     # Everything about this checkpoint is in order, but for its being a pickle.
     content = {"position": {}, "files": {"last": f"{digest}.npz"}}
-    runs.write_json(run / "checkpoint" / "index.json", {**content, "sha256": runs._digest(content)})
+    atomic.write_json(run / "checkpoint" / "index.json", {**content, "sha256": checkpoints._digest(content)})
     with pytest.raises(ValueError, match="allow_pickle"):
-        runs.load_arrays(run, "last")
+        checkpoints.load_arrays(run, "last")
 
 
 def test_a_pickle_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle"):
-        runs.write_arrays(tmp_path / "predictions.npz", {"a": np.array([Evil()], dtype=object)})
+        atomic.write_arrays(tmp_path / "predictions.npz", {"a": np.array([Evil()], dtype=object)})
     assert files(tmp_path) == {}
 
 
@@ -328,14 +329,14 @@ def test_a_pickle_is_never_written(tmp_path):
 
 
 def test_a_record_holds_an_evaluated_run_and_no_path_of_its_corpus(run):
-    runs.save_checkpoint(run, {"epoch": 1, "history": [{"epoch": 1, "loss": 2.0}]}, LAST, BEST)
-    runs.write_json(run / "config.json", {"corpus": "csv", "corpus_path": "/home/me/posts.csv"})
+    checkpoints.save_checkpoint(run, {"epoch": 1, "history": [{"epoch": 1, "loss": 2.0}]}, LAST, BEST)
+    atomic.write_json(run / "config.json", {"corpus": "csv", "corpus_path": "/home/me/posts.csv"})
     for part in ("data", "environment"):
-        runs.write_json(run / f"{part}.json", {"part": part})
+        atomic.write_json(run / f"{part}.json", {"part": part})
     with pytest.raises(FileNotFoundError, match=r"metrics\.json"):
-        runs.read_record(run)
-    runs.write_json(run / "metrics.json", {"accuracy": 0.5})
-    assert runs.read_record(run) == {
+        run_folder.read_record(run)
+    atomic.write_json(run / "metrics.json", {"accuracy": 0.5})
+    assert run_folder.read_record(run) == {
         "config": {"corpus": "csv", "corpus_path": None},
         "data": {"part": "data"},
         "environment": {"part": "environment"},

@@ -1,5 +1,8 @@
 """A grid of runs on Ray: what runs, what fails, what is skipped and what goes on."""
 
+from research.files import atomic
+from research.processes import backends, command
+
 import os
 import shutil
 import signal
@@ -13,7 +16,7 @@ import pytest
 from conftest import options
 
 import research
-from research import backends, cli, runs, sweep
+from research import sweep
 
 BACKEND = backends.select()
 EXPERIMENTS = ("newsgroups", "kim")
@@ -94,7 +97,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(swept):
 
 
 def test_a_run_that_was_stopped_goes_on(swept):
-    environment = runs.read_json(
+    environment = atomic.read_json(
         swept.folder / "runs" / "newsgroups" / f"{BACKEND}-seed0" / "environment.json"
     )
     assert [process["from"]["epoch"] > 0 for process in environment] == [False, True]
@@ -102,7 +105,7 @@ def test_a_run_that_was_stopped_goes_on(swept):
 
 def test_every_run_that_can_has_its_record(swept):
     for experiment in EXPERIMENTS:
-        record = runs.read_json(
+        record = atomic.read_json(
             swept.folder / "results" / "runs" / experiment / f"{BACKEND}-seed0.json"
         )
         assert record["metrics"]["split"] == "test"
@@ -142,7 +145,7 @@ def again(swept, tiny, monkeypatch, capsys):
         command = [*arguments, "--backends", BACKEND, "--", *passed]
         monkeypatch.setattr(sys, "argv", ["research/sweep.py", *map(str, command)])
         with pytest.raises(SystemExit) as leaving:
-            cli.guard(sweep.main)
+            command.guard(sweep.main)
         return Answer(leaving.value.code, *capsys.readouterr())
 
     return call
@@ -188,10 +191,10 @@ def test_a_record_of_another_corpus_is_not_taken_for_it(again, tiny, tmp_path):
 
 def test_a_record_older_than_an_option_had_its_default(again, swept):
     path = swept.folder / "results" / "runs" / "kim" / f"{BACKEND}-seed0.json"
-    content, record = path.read_bytes(), runs.read_json(path)
+    content, record = path.read_bytes(), atomic.read_json(path)
     try:
         del record["config"]["dropout"]
-        runs.write_json(path, record)
+        atomic.write_json(path, record)
         assert again("kim").code == 0
         assert again("kim", dropout=0.25).code == 1
     finally:
@@ -216,7 +219,7 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, parts, monkeypatch, tm
     monkeypatch.setitem(sys.modules, "ray", None)  # Python's way to say that there is none
     monkeypatch.setattr(sys, "argv", ["research/sweep.py", *map(str, arguments)])
     with pytest.raises(SystemExit) as leaving:
-        cli.guard(sweep.main)
+        command.guard(sweep.main)
     assert leaving.value.code.startswith("error: expected ")
     for part in parts:
         assert part in leaving.value.code
@@ -226,7 +229,7 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, parts, monkeypatch, tm
 def test_a_misspelt_option_of_the_training_gets_a_suggestion(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["research/sweep.py", "kim", "--", "--epoch", "3"])
     with pytest.raises(SystemExit, match="2"):
-        cli.guard(sweep.main)
+        command.guard(sweep.main)
     err = capsys.readouterr().err
     assert "--epochs" in err.split("Perhaps you meant")[1]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research import tokens
+from research.data import tokens
 
 TEXTS = ["The cat, the dog.", "the CAT!"]
 VOCABULARY = ["", "[UNK]", "the", "cat", "dog"]
@@ -218,7 +218,7 @@ import os, sys
 
 sys.modules["tensorflow"] = None  # Python's way to say that there is none
 import keras
-from research import tokens
+# LAZY IMPORTS
 
 vocabulary = tokens.learn_vocabulary(["the cat", "the dog"], 10)
 print(keras.backend.backend(), vocabulary, tokens.encode_cached(["a cat"], vocabulary, 3).tolist())

@@ -9,7 +9,7 @@ import pytest
 from conftest import TOPICS
 
 import research
-from research import runs, train
+from research import train
 from research.config import Config
 
 pytestmark = pytest.mark.backend
@@ -24,7 +24,7 @@ def whole(tiny, tmp_path_factory):
 
 
 def final_state(run):
-    return runs.load_arrays(run, "last")
+    return checkpoints.load_arrays(run, "last")
 
 
 def assert_same_state(run, other):
@@ -56,7 +56,7 @@ def test_a_run_folder_holds_what_the_design_says(whole):
     history = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in history] == [1, 2]
     assert len(list((whole / "checkpoint").iterdir())) == 3
-    environment = runs.read_json(whole / "environment.json")[0]
+    environment = atomic.read_json(whole / "environment.json")[0]
     assert environment["versions"]["keras"] and environment["backend"] in environment["versions"]
 
 
@@ -82,20 +82,22 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(whole, ti
 def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(
     whole, tiny, tmp_path, monkeypatch, after
 ):
-    from research import loop
+from research.files import atomic
+from research.training import checkpoints
+from research.training.trainer import Trainer
 
     monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)  # an epoch has five steps
     asked = iter(range(1, 100))
     with pytest.raises(train.Interrupted, match="--resume"):
         train.train("tiny", Config(**tiny), tmp_path / "run", stop=lambda: next(asked) >= after)
-    position = runs.load_position(tmp_path / "run")
+    position = checkpoints.load_position(tmp_path / "run")
     assert (position["epoch"], position["step"]) == {1: (0, 2), 2: (0, 4), 3: (1, 0)}[after]
 
     run = train.train("tiny", Config(**tiny), tmp_path / "run", resume=True)
     assert_same_state(run, whole)
-    histories = [runs.load_position(folder)["history"] for folder in (run, whole)]
+    histories = [checkpoints.load_position(folder)["history"] for folder in (run, whole)]
     assert without_times(histories[0]) == without_times(histories[1])
-    assert [process["from"] for process in runs.read_json(run / "environment.json")] == [
+    assert [process["from"] for process in atomic.read_json(run / "environment.json")] == [
         {"epoch": 0, "step": 0},
         {"epoch": position["epoch"], "step": position["step"]},
     ]
@@ -111,7 +113,7 @@ def test_more_epochs_go_on_where_the_run_ended(whole, tiny, tmp_path):
 def test_a_run_that_never_reached_a_checkpoint_starts_over(whole, tiny, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    runs.write_json(run / "config.json", Config(**tiny).to_json())
+    atomic.write_json(run / "config.json", Config(**tiny).to_json())
     train.train("tiny", Config(**tiny), run, resume=True)
     assert_same_state(run, whole)
 
@@ -138,17 +140,17 @@ def test_a_run_does_not_go_on_with_other_data(tiny, tmp_path):
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(
     whole, tiny, tmp_path, monkeypatch
 ):
-    from research import loop
+    # LAZY IMPORTS
 
     run = train.train("tiny", replace(Config(**tiny), epochs=1), tmp_path / "run")
     before = final_state(run)
-    step = loop.Trainer.epoch
+    step = Trainer.epoch
 
     def broken(self, *arguments):
         for done, running in step(self, *arguments):
             yield done, running | {"loss": float("nan")}
 
-    monkeypatch.setattr(loop.Trainer, "epoch", broken)
+    monkeypatch.setattr(Trainer, "epoch", broken)
     with pytest.raises(
         ValueError, match=r"received NaN .* by step 5 of epoch 2 .* checkpoint of epoch 1"
     ):
@@ -178,7 +180,7 @@ def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
         optimizer="adam",
     )
     run = train.train("tiny", config, tmp_path / "run")
-    history = runs.load_position(run)["history"]
+    history = checkpoints.load_position(run)["history"]
     assert history[1]["loss"] < history[0]["loss"]
 
 
@@ -193,14 +195,14 @@ def test_wide_and_deep_learns_from_train_and_validation(tiny, tmp_path):
         train_on="train+validation",
     )
     run = train.train("tiny", config, tmp_path / "run")
-    position = runs.load_position(run)
+    position = checkpoints.load_position(run)
     # Nothing was held out to choose an epoch on, so the last one counts.
     assert position["best_epoch"] == config.epochs
     assert not any(name.startswith("validation") for name in position["history"][-1])
     classifier = research.load(run)
     labels = classifier.predict(list(TOPICS.values())).argmax(axis=1)
     assert [classifier.classes[label] for label in labels] == list(TOPICS)
-    best, last = (runs.load_arrays(run, which) for which in ("best", "last"))
+    best, last = (checkpoints.load_arrays(run, which) for which in ("best", "last"))
     for name, value in best.items():
         np.testing.assert_array_equal(value, last[name])
 
@@ -211,6 +213,6 @@ def test_the_two_ways_to_learn_see_different_numbers_of_examples(tiny, tmp_path,
     learned = re.findall(r"learning from (\d+) examples of (\S+),", capsys.readouterr().out)
     (fewer, _), (more, _) = learned
     assert [name for _, name in learned] == ["train", "train+validation"]
-    examples = runs.read_json(tmp_path / "train" / "data.json")["examples"]
+    examples = atomic.read_json(tmp_path / "train" / "data.json")["examples"]
     assert int(fewer) == examples["train"]
     assert int(more) == examples["train"] + examples["validation"]

@@ -1,0 +1,1 @@
+"""From a corpus to integer arrays: corpora and splits, tokens, word vectors."""

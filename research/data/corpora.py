@@ -1,0 +1,161 @@
+"""A corpus by name: texts, labels, class names and splits."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from research.data import cardoso_cachopo, newsgroups, readers
+from research.data.documents import Documents, by_text
+from research.data.splits import SPLITS, complete
+from research.processes.choices import choose
+
+CORPORA = {
+    "news20-bydate": "20 Newsgroups, split by date, in Cardoso-Cachopo's all-terms version",
+    "r8": "Reuters-21578, its 8 largest classes, in Cardoso-Cachopo's all-terms version",
+    "r52": "Reuters-21578, 52 classes, in Cardoso-Cachopo's all-terms version",
+    "news20": (
+        "20 Newsgroups as the Keras tutorial takes it: each post without its first ten lines, "
+        "a random 80/20 split, no test split"
+    ),
+    "news20-clean": "20 Newsgroups without headers; reposts and cross-posts stay in one split",
+    "folder": "your own texts: PATH/CLASS/FILE, or PATH/{train,validation,test}/CLASS/FILE",
+    "csv": "your own texts: a row for each document, in a .csv or .tsv file",
+    "jsonl": "your own texts: a JSON object for each document, a line each",
+    "parquet": "your own texts: a row for each document, in a Parquet file",
+}
+"""What `--corpus` takes, each with its protocol in a line."""
+
+_NAMES = "\n".join(f"{name}: {protocol}" for name, protocol in CORPORA.items())
+
+
+@dataclass(frozen=True)
+class CorpusSource:
+    """Which corpus, where it is, and what its columns are called."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS", help=_NAMES)]
+    path: Annotated[Path | None, tyro.conf.arg(name="corpus-path", aliases=["--path"])] = None
+    """Your own texts; or news20.tar.gz, or the folder it unpacks to, instead of fetching it."""
+    text_column: str = "text"
+    """Column of the text, in a CSV, TSV, JSONL or Parquet corpus."""
+    label_column: str = "label"
+    """Column of the class, as strings or integers, in such a corpus."""
+    split_column: str | None = None
+    """Column that says train, validation or test, if the corpus has one."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some documents of a corpus: `texts`, and `labels` as int32[examples]."""
+
+    name: str
+    texts: list[str]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus, with the splits that were asked for.
+
+    Attributes:
+      description: its protocol and its source, in one line.
+      class_names: sorted; a label is an index into it.
+      splits: by name, in the order train, validation, test.
+      digest: the SHA-256 over class names, labels and texts of all splits of the corpus,
+        including those that were not asked for.
+    """
+
+    name: str
+    description: str
+    class_names: list[str]
+    splits: dict[str, Split]
+    digest: str
+
+
+def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validation")) -> Corpus:
+    """Load a corpus; the test split only if it is asked for.
+
+    Args:
+      source: which corpus, and where it is.
+      splits: the wanted ones of "train", "validation" and "test"; None for all that exist.
+
+    Raises:
+      FileNotFoundError: there is nothing at the path.
+      ValueError: there is no such corpus or split, or its content cannot be used.
+      OSError: a file could not be fetched, read or written.
+
+    Example:
+      corpus = load(CorpusSource("r8"))
+      corpus.splits["train"].texts[0]
+    """
+    choose("the corpus", source.name, CORPORA)
+    if source.path is not None and not source.path.exists():
+        raise FileNotFoundError(
+            f"expected the corpus {source.name!r} at {source.path}, received a path where there "
+            "is nothing; check the path"
+        )
+    whole = _corpus(source.name, _read(source))
+    if splits is None:
+        return whole
+    wanted = [choose(f"a split of {source.name!r}", split, whole.splits) for split in splits]
+    return replace(whole, splits={split: whole.splits[split] for split in wanted})
+
+
+def _read(source: CorpusSource) -> Documents:
+    name, path = source.name, source.path
+    match name:
+        case "news20":
+            return newsgroups.as_in_the_tutorial(path)
+        case "news20-clean":
+            return newsgroups.without_leakage(path)
+        case "news20-bydate" | "r8" | "r52":
+            if path is not None:
+                raise ValueError(
+                    f"expected no path for {name!r}, which is fetched, received {path}; "
+                    "leave the path out, or choose folder, csv, jsonl or parquet"
+                )
+            return cardoso_cachopo.read(name)
+    if path is None:
+        raise ValueError(
+            f"expected the path of your {name} corpus, received none; give it with --corpus-path"
+        )
+    columns = source.text_column, source.label_column, source.split_column
+    return by_text(*readers.read(name, path, *columns), str(path))
+
+
+def _corpus(name: str, documents: Documents) -> Corpus:
+    class_names, labels = _labels(documents.classes)
+    split_of = documents.splits
+    if name != "news20":  # the tutorial has no test split
+        split_of = complete(name, labels, split_of, documents.groups)
+    splits = {}
+    for split in SPLITS:
+        rows = [row for row, of_row in enumerate(split_of) if of_row == split]
+        if rows:
+            splits[split] = Split(split, [documents.texts[row] for row in rows], labels[rows])
+    description = f"{CORPORA[name]}; from {documents.source}"
+    return Corpus(name, description, class_names, splits, _digest(class_names, splits.values()))
+
+
+def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
+    # Not np.unique, which gives each string as much memory as the longest one.
+    class_names = sorted(set(classes))
+    index = {class_name: label for label, class_name in enumerate(class_names)}
+    return class_names, np.array([index[of_one] for of_one in classes], dtype=np.int32)
+
+
+def _digest(class_names: list[str], splits: Iterable[Split]) -> str:
+    digest = hashlib.sha256(json.dumps(class_names).encode())
+    for split in splits:
+        digest.update(f"{split.name} {len(split.texts)}\n".encode())
+        digest.update(split.labels.astype("<i4").tobytes())
+        for text in split.texts:
+            encoded = text.encode()
+            digest.update(f"{len(encoded)}\n".encode())  # keeps ["ab"] apart from ["a", "b"]
+            digest.update(encoded)
+    return digest.hexdigest()

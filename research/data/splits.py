@@ -1,0 +1,103 @@
+"""How documents are divided into train, validation and test.
+
+A corpus without a test split gets one, and likewise a validation split: a seeded share of each
+class. Documents that are equal except for case and white space never end up in two splits.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+SPLITS = ("train", "validation", "test")
+"""The names of splits, in a folder as in a column."""
+
+_SPLIT_SEED = 20
+_TEST_SHARE = 0.2
+_VALIDATION_SHARE = 0.1  # of what is not test
+
+
+def complete(name: str, labels: np.ndarray, splits: list[str], groups: np.ndarray) -> list[str]:
+    """Return the split of each document after the missing splits are carved out of train.
+
+    Args:
+      name: of the corpus, for error messages.
+      labels: int32[examples].
+      splits: "train", "validation" or "test" for each document, as the corpus has it.
+      groups: int[examples]; documents with the same number stay together.
+
+    Raises:
+      ValueError: there are too few different documents.
+    """
+    split_of = np.array(splits, dtype=object)
+    for split, share in (("test", _TEST_SHARE), ("validation", _VALIDATION_SHARE)):
+        if split not in splits:
+            train = np.flatnonzero(split_of == "train")
+            held_out = train[hold_out(labels[train], groups[train], share)]
+            if len(held_out) == 0:
+                raise ValueError(
+                    f"expected enough different documents in {name!r} to set a {split} split "
+                    f"apart, received {len(train)}; give more documents, or splits of your own"
+                )
+            split_of[held_out] = split
+    return list(split_of)
+
+
+def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
+    """Draw a random share of each class, in whole groups.
+
+    The seed is fixed, so the result is the same on every machine. A class of two documents or more
+    gives at least one, unless all are in one group. scikit-learn's `StratifiedGroupKFold` also
+    respects groups and classes, but takes seconds when nearly every text is its own group.
+
+    Args:
+      labels: int[examples]
+      groups: int[examples]; documents with the same number stay together.
+      share: of the documents, between 0 and 1.
+
+    Returns:
+      bool[examples], true where held out.
+    """
+    _, first, group_of, sizes = np.unique(
+        groups, return_index=True, return_inverse=True, return_counts=True
+    )
+    label_of_group = labels[first]
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(sizes))
+    counts = np.bincount(label_of_group, weights=sizes)
+    room = {label: max(1, round(share * n)) if n > 1 else 0 for label, n in enumerate(counts)}
+    chosen = np.zeros(len(sizes), dtype=bool)
+    for group in order:
+        label = label_of_group[group]
+        if sizes[group] <= room[label]:
+            chosen[group] = True
+            room[label] -= sizes[group]
+    return chosen[group_of]
+
+
+def linked(*keys: Sequence[str]) -> np.ndarray:
+    """Number the groups of documents that share a key, directly or through others.
+
+    Args:
+      keys: for each kind of key, the key of each document.
+
+    Returns:
+      int32[examples], equal where two documents are in one group.
+    """
+    examples = len(keys[0])
+    node_of: dict[tuple[int, str], int] = {}  # documents come first, then one node for every key
+    key_nodes = [
+        node_of.setdefault((kind, key), examples + len(node_of))
+        for kind, of_kind in enumerate(keys)
+        for key in of_kind
+    ]
+    documents = np.tile(np.arange(examples), len(keys))
+    nodes = examples + len(node_of)
+    links = coo_array((np.ones(len(key_nodes)), (documents, key_nodes)), shape=(nodes, nodes))
+    groups: np.ndarray = connected_components(links, directed=False)[1]
+    return groups[:examples]
+
+
+def normalised(text: str) -> str:
+    """Return the text in lower case with single spaces; equal results count as duplicates."""
+    return " ".join(text.lower().split())

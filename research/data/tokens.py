@@ -1,0 +1,271 @@
+"""Texts to integer arrays, with Keras's TextVectorization.
+
+The vocabulary and the arrays go into the cache of `research.assets`, under a name made from
+everything that determines them. Only a miss runs Keras and TensorFlow: from a warm cache,
+training on JAX or PyTorch works where TensorFlow is not installed.
+
+A word is what TextVectorization makes of it by default: ASCII letters lowered, ASCII punctuation
+removed, split at ASCII whitespace. Two inputs get special care, since both Keras and NumPy stumble
+over them: NUL characters and lone surrogates are replaced by others (`_as_bytes`), and no word of
+more than 1,000 bytes is learned (`learn_vocabulary`).
+
+Page: https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/
+"""
+
+import functools
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research.files import cache
+
+SPECIAL_WORDS = ("", "[UNK]")
+"""Words 0 and 1 of every vocabulary: padding, and any word out of the vocabulary."""
+
+_CACHE_FORMAT = 1  # raise it when the same input must give other files
+_LONGEST_WORD_BYTES = 1_000
+_BATCH_BYTES = 1 << 20
+_BATCH_TEXTS = 1_024
+
+
+def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
+    """Return the most frequent words of the texts, the most frequent first.
+
+    The list starts with `SPECIAL_WORDS` and has at most `vocabulary_size` entries, those two
+    included. Words of equal count are in descending order of their UTF-8 bytes. A run of more
+    than 1,000 bytes without whitespace is not counted: Keras copies the vocabulary into an array
+    as wide as its longest word, where one encoded file among the texts would fill the memory.
+
+    Raises:
+      ValueError: there are no texts, they hold no word, or `vocabulary_size` is below 3.
+      ModuleNotFoundError: the cache lacks the answer and TensorFlow is not installed.
+    """
+    _check_texts(texts)
+    if vocabulary_size < 3:
+        raise ValueError(
+            f"expected a vocabulary_size of 3 or more, received {vocabulary_size}; "
+            "padding and out-of-vocabulary take two, so leave room for words"
+        )
+
+    def build(folder: Path) -> None:
+        _import_tensorflow()
+        import keras
+
+        layer = keras.layers.TextVectorization(max_tokens=vocabulary_size)
+        layer.adapt(_without_long_words(batch) for batch in _batches(texts))
+        (folder / "vocabulary.txt").write_bytes(vocabulary_file(layer.get_vocabulary()))
+
+    key = {
+        "format": _CACHE_FORMAT,
+        "texts": _digest(_as_bytes(text) for text in texts),
+        "vocabulary_size": vocabulary_size,
+    }
+    vocabulary = read_vocabulary(cache.cached("vocabulary", key, build) / "vocabulary.txt")
+    if len(vocabulary) == len(SPECIAL_WORDS):
+        raise ValueError(
+            f"expected texts that hold words, received {len(texts)} texts without any; "
+            "check how the corpus is read"
+        )
+    return vocabulary
+
+
+def encode(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int) -> np.ndarray:
+    """Return the texts as `int32[examples, sequence_length]` word numbers.
+
+    A number is the word's index in the vocabulary, 1 for a word that is not there. Texts are cut
+    after `sequence_length` words, and shorter ones are padded at the end with 0.
+
+    Raises:
+      ValueError: there are no texts, `sequence_length` is below 1, or the vocabulary does not
+        start with `SPECIAL_WORDS`, holds no other word, or holds a word twice.
+      ModuleNotFoundError: TensorFlow is not installed.
+    """
+    _check_encoding(texts, vocabulary, sequence_length)
+    token_ids = np.empty((len(texts), sequence_length), np.int32)
+    _encode_into(token_ids, texts, vocabulary)
+    return token_ids
+
+
+def encode_cached(
+    texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
+) -> np.ndarray:
+    """Return what `encode` does, as a read-only array mapped from a file in the cache.
+
+    The file is written batch by batch, so memory holds the texts but never the whole array.
+
+    Raises:
+      ValueError: as `encode`.
+      ModuleNotFoundError: the cache lacks the array and TensorFlow is not installed.
+    """
+    _check_encoding(texts, vocabulary, sequence_length)
+
+    def build(folder: Path) -> None:
+        token_ids = np.lib.format.open_memmap(
+            folder / "token_ids.npy", "w+", np.int32, (len(texts), sequence_length)
+        )
+        _encode_into(token_ids, texts, vocabulary)
+        token_ids.flush()
+
+    key = {
+        "format": _CACHE_FORMAT,
+        "texts": _digest(_as_bytes(text) for text in texts),
+        "vocabulary": _digest(_as_bytes(word) for word in vocabulary),
+        "sequence_length": sequence_length,
+    }
+    path = cache.cached("token_ids", key, build) / "token_ids.npy"
+    token_ids: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return token_ids
+
+
+def vocabulary_file(vocabulary: Sequence[str]) -> bytes:
+    """Return the words as the content of a UTF-8 file, each followed by a line feed.
+
+    Raises:
+      ValueError: a word holds a line feed.
+    """
+    for word in vocabulary:
+        if "\n" in word:
+            raise ValueError(
+                f"expected words without line feeds, received {word!r}; "
+                "split texts at whitespace before counting words"
+            )
+    return "".join(f"{word}\n" for word in vocabulary).encode()
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Read a file with the content of `vocabulary_file`.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is not UTF-8, is cut within a word, or does not start with `SPECIAL_WORDS`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a vocabulary file, received {path}, which is none; "
+            "pass the vocabulary.txt of a finished run"
+        )
+    try:
+        # Not splitlines: a word can hold U+0085, U+2028 and others that it also splits at.
+        *vocabulary, rest = path.read_bytes().decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"expected UTF-8 in {path}, received {error}; restore the file from its run"
+        ) from error
+    if rest or tuple(vocabulary[:2]) != SPECIAL_WORDS:
+        raise ValueError(
+            f"expected {path} to start with an empty line and a line '[UNK]', and to end with a "
+            f"line feed, received {vocabulary[:2]} and {rest[:40]!r}; restore the file from its run"
+        )
+    return vocabulary
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if not texts:
+        raise ValueError("expected one text or more, received none; check how the corpus is read")
+
+
+def _check_encoding(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int) -> None:
+    _check_texts(texts)
+    if sequence_length < 1:
+        raise ValueError(
+            f"expected a sequence_length of 1 or more, received {sequence_length}; "
+            "pass the number of words to keep of each text"
+        )
+    words = tuple(vocabulary)
+    if words[:2] != SPECIAL_WORDS or len(words) < 3 or len(set(words)) < len(words):
+        raise ValueError(
+            "expected a vocabulary of '', '[UNK]' and at least one word, each word once, received "
+            f"{len(words)} words ({len(set(words))} distinct) starting {list(words[:3])}; "
+            "pass the result of learn_vocabulary"
+        )
+
+
+def _encode_into(token_ids: np.ndarray, texts: Sequence[str], vocabulary: Sequence[str]) -> None:
+    """Fill `token_ids` (`int32[examples, sequence_length]`) with the words of the texts."""
+    vectorize = _vectorizer(tuple(vocabulary), token_ids.shape[1])
+    start = 0
+    for batch in _batches(texts):
+        token_ids[start : start + len(batch)] = vectorize(batch).numpy()
+        start += len(batch)
+
+
+@functools.lru_cache(maxsize=2)  # whoever labels texts one by one builds it once
+def _vectorizer(vocabulary: tuple[str, ...], sequence_length: int) -> Callable[[list[bytes]], Any]:
+    """Return a function from texts to a TensorFlow tensor, `int64[texts, sequence_length]`."""
+    tf = _import_tensorflow()
+    import keras
+
+    layer = keras.layers.TextVectorization(
+        vocabulary=list(vocabulary), output_sequence_length=sequence_length
+    )
+    # In a TensorFlow graph the layer's result stays a TensorFlow tensor on every backend; called
+    # directly, it would become a JAX or PyTorch tensor and travel to the GPU and back.
+    vectorize = tf.function(layer, input_signature=[tf.TensorSpec([None], tf.string)])
+    return lambda batch: vectorize(tf.constant(batch))
+
+
+def _import_tensorflow() -> Any:
+    """Import TensorFlow in such a way that it leaves the GPU to the backend that trains."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else start-up notes flood the terminal
+    try:
+        import keras  # noqa: F401  importing Keras imports the backend that runs
+
+        tensorflow_only_tokenizes = "tensorflow" not in sys.modules
+        import tensorflow as tf
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "expected TensorFlow, which splits texts into words, or a cache that holds the result, "
+            f"received neither ({error}); run `pip install tensorflow`, or point RESEARCH_CACHE to "
+            "a cache filled where TensorFlow is installed"
+        ) from error
+    if tensorflow_only_tokenizes:
+        # By default TensorFlow would reserve nearly all the memory of the GPU that JAX or PyTorch
+        # is about to train on.
+        tf.config.set_visible_devices([], "GPU")
+    return tf
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[bytes]]:
+    """Yield the texts in lists, small in bytes (long texts) and in number (long results).
+
+    Lists, never string arrays: NumPy pads every string to the longest one.
+    """
+    batch: list[bytes] = []
+    batch_bytes = 0
+    for text in texts:
+        batch.append(_as_bytes(text))
+        batch_bytes += len(batch[-1])
+        if batch_bytes >= _BATCH_BYTES or len(batch) == _BATCH_TEXTS:
+            yield batch
+            batch, batch_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _as_bytes(text: str) -> bytes:
+    """Return the text as UTF-8, with a replacement for what does not survive the way to Keras.
+
+    A lone surrogate, which UTF-8 can't hold, becomes `?`, and so vanishes with the punctuation.
+    NUL becomes U+FFFD, because NumPy drops NULs from the end of a word.
+    """
+    return text.replace("\0", "\ufffd").encode("utf-8", errors="replace")
+
+
+def _without_long_words(batch: list[bytes]) -> list[bytes]:
+    too_long = rb"\S{%d,}" % (_LONGEST_WORD_BYTES + 1)
+    return [re.sub(too_long, b"", text) for text in batch]
+
+
+def _digest(items: Iterable[bytes]) -> str:
+    """Return one SHA-256 for a list of byte strings; the lengths keep ["ab"] from ["a", "b"]."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(len(item).to_bytes(8, "little"))
+        digest.update(item)
+    return digest.hexdigest()

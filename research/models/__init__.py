@@ -1,0 +1,1 @@
+"""The models, from Keras layers and `keras.ops` alone; `registry` knows their names."""

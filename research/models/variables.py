@@ -1,0 +1,40 @@
+"""A model's variables by path, which is the same on every backend."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def weights(model: keras.Model) -> dict[str, Any]:
+    """Return the model's variables by path."""
+    return {variable.path: variable for variable in model.variables}
+
+
+def assign(variables: dict[str, Any], values: dict[str, np.ndarray]) -> None:
+    """Assign to each variable the value under its name, in the variable's own dtype.
+
+    Raises:
+      ValueError: the names or the shapes are not the same.
+    """
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    received = {name: value.shape for name, value in values.items()}
+    if expected != received:
+        differing = sorted(
+            name
+            for name in expected.keys() | received.keys()
+            if expected.get(name) != received.get(name)
+        )
+        name = differing[0]
+        raise ValueError(
+            f"expected {name} of shape {expected.get(name)}, received {received.get(name)}, and "
+            f"{len(differing) - 1} more differ; use the options that the run was trained with"
+        )
+    for name, variable in variables.items():
+        variable.assign(ops.convert_to_tensor(values[name], dtype=variable.dtype))
+
+
+def weight_values(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return the values of the model's variables by path."""
+    return {path: ops.convert_to_numpy(v.value) for path, v in weights(model).items()}

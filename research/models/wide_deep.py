@@ -1,0 +1,92 @@
+"""A linear classifier beside convolutions."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from research.models.layers import (
+    Dropout,
+    GlorotUniform,
+    MeanOfExperts,
+    TfidfLogits,
+    WordDropout,
+    embedding_layer,
+    logits_layer,
+)
+from research.models.linear import LinearClassifier
+from research.models.options import ModelOptions
+
+_WIDTHS = (1, 3)
+_FILTERS = 128
+
+
+class WideAndDeepCNN(keras.Model):
+    """A linear classifier of all words beside convolutions over the frequent ones.
+
+    The wide part is a frozen `research.models.linear` classifier: an embedding with a column for
+    each class, summed with TF-IDF weights. The deep part convolves over the word vectors of the
+    most frequent words, next to their columns of the wide part. It pools by the maximum, and by the
+    mean weighted with idf.
+
+    While training, the logits are those of the deep part alone: the wide part was fitted to the
+    same texts and would leave it little to learn. Otherwise they are the mean of both parts'
+    log-probabilities. Padding makes no difference.
+
+    Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems",
+    https://arxiv.org/abs/1606.07792, has both parts, but trains them together.
+    """
+
+    def __init__(
+        self,
+        embeddings: np.ndarray,
+        sequence_length: int,
+        classes: int,
+        options: ModelOptions,
+        linear_part: LinearClassifier | None = None,
+    ) -> None:
+        vocabulary_size = len(embeddings)
+        if linear_part is None:
+            linear_part = LinearClassifier(
+                np.ones(vocabulary_size), np.zeros((vocabulary_size, classes)), np.zeros(classes)
+            )
+
+        # --- layers
+        wide = TfidfLogits(*linear_part, name="wide")
+        word_dropout = WordDropout(options.word_dropout, options.seed, name="word_dropout")
+        rows = np.concatenate([embeddings, 0.1 * linear_part.weights], axis=1)
+        embed = embedding_layer(rows[: options.deep_vocabulary_size], options.trainable_embeddings)
+        convolutions = [
+            layers.Conv1D(
+                _FILTERS,
+                width,
+                padding="same",
+                activation="relu",
+                kernel_initializer=GlorotUniform(options.seed, width),
+                name=f"convolution_{width}",
+            )
+            for width in _WIDTHS
+        ]
+        dropout = Dropout(options.dropout, options.seed, name="dropout")
+
+        # --- functional model
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        wide_logits, idf = wide(token_ids)
+
+        # Token ids are ranks of frequency. A rare word is [UNK] here; the wide part has seen it.
+        ids = token_ids[:, : options.deep_sequence_length]
+        ids = ops.where(ops.less(ids, options.deep_vocabulary_size), ids, ops.ones_like(ids))
+        ids = word_dropout(ids)
+        x = embed(ids)
+        is_word = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), x.dtype), -1)
+        x = ops.multiply(x, is_word)
+        share = ops.expand_dims(idf[:, : options.deep_sequence_length], -1)
+        share = ops.multiply(share, is_word)
+        share = ops.divide(share, ops.add(ops.sum(share, axis=1, keepdims=True), 1e-6))
+        pooled = []
+        for convolution in convolutions:
+            windows = ops.multiply(convolution(x), is_word)
+            pooled += [ops.max(windows, axis=1), ops.sum(ops.multiply(windows, share), axis=1)]
+        x = dropout(ops.concatenate(pooled, axis=-1))
+        deep_logits = logits_layer(classes, options.seed)(x)
+        logits = MeanOfExperts(name="mean")(deep_logits, wide_logits)
+        super().__init__(token_ids, logits, name="wide_deep")

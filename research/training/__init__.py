@@ -1,0 +1,1 @@
+"""Training and inference on any backend, checkpoints and run folders."""

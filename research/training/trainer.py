@@ -1,0 +1,175 @@
+"""Training on whichever backend runs.
+
+This room is the one place that knows that backends differ. Keras' `train_step` holds the gradients of
+each backend. On JAX it is a function of the state,
+`(state, data) -> (logs, state)`; on TensorFlow and PyTorch it changes the model's variables.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from research.models.variables import assign, weight_values, weights
+
+OPTIMIZERS = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
+
+# Reading the running loss waits for the device, so it is not done in every step.
+STEPS_PER_REPORT = 8
+
+
+class Trainer:
+    """Trains a model by cross-entropy, one epoch at a time.
+
+    Args:
+      model: maps token ids, int32[examples, sequence_length], to logits,
+        float32[examples, classes].
+      optimizer: a key of `OPTIMIZERS`; Keras's defaults are used except for the learning rate.
+      learning_rate: above 0.
+      decay_steps: if given, the learning rate falls linearly to 2% of it over so many steps.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: str,
+        learning_rate: float,
+        decay_steps: int | None = None,
+    ) -> None:
+        self.model = model
+        schedule: Any = learning_rate
+        if decay_steps is not None:
+            schedule = keras.optimizers.schedules.PolynomialDecay(
+                learning_rate, decay_steps, end_learning_rate=0.02 * learning_rate
+            )
+        model.compile(
+            # By default a process numbers its optimizers, and the state's names would differ.
+            optimizer=OPTIMIZERS[optimizer](learning_rate=schedule, name=optimizer),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=False,  # `_compiled_step` compiles
+        )
+        model.optimizer.build(model.trainable_variables)
+        # Keras creates metric variables on the first batch.
+        length = model.input_shape[1] or 1
+        model.test_on_batch(np.zeros((1, length), "int32"), np.zeros(1, "int32"))
+        model.reset_metrics()
+        self._step = _compiled_step(model)
+
+    def epoch(
+        self,
+        token_ids: np.ndarray,
+        labels: np.ndarray,
+        order: np.ndarray,
+        batch_size: int,
+        first_step: int = 0,
+    ) -> Iterator[tuple[int, dict[str, float]]]:
+        """Train on the examples of `order`, batch by batch; the last batch may be smaller.
+
+        Args:
+          token_ids: int32[examples, sequence_length], perhaps memory-mapped.
+          labels: int32[examples].
+          order: int64[examples], the epoch's order.
+          batch_size: examples a step.
+          first_step: where to resume an interrupted epoch, with the state of that moment.
+
+        Yields:
+          Every few steps, the steps done and the means over the epoch so far: `loss` (nats) and
+          `accuracy`. Whenever it yields, the model holds the weights of that step.
+        """
+        if first_step == 0:
+            self.model.reset_metrics()
+        steps = -(-len(order) // batch_size)
+
+        def batches(start: int, stop: int) -> Iterator[tuple[Any, Any]]:
+            for step in range(start, stop):
+                examples = order[step * batch_size : (step + 1) * batch_size]
+                x, y = token_ids[examples], labels[examples]
+                yield ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+
+        for start in range(first_step, steps, STEPS_PER_REPORT):
+            stop = min(start + STEPS_PER_REPORT, steps)
+            yield stop, self.steps(batches(start, stop))
+
+    def steps(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+        """Take a step for each batch, and wait for the last.
+
+        Args:
+          batches: token ids, int32[batch, sequence_length], and labels, int32[batch], one or more,
+            on the device.
+
+        Returns:
+          The means since the epoch began: `loss` (nats) and `accuracy`.
+        """
+        state = _take_state(self.model)
+        for token_ids, labels in batches:
+            logs, state = self._step(state, token_ids, labels)
+        _put_state(self.model, state)
+        return {name: float(value) for name, value in logs.items()}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return every variable by its path: weights, dropout's counters, optimizer, metrics."""
+        return {path: ops.convert_to_numpy(v.value) for path, v in self._variables().items()}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return the model's variables by path: what inference needs."""
+        return weight_values(self.model)
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over a state from this or another backend.
+
+        Raises:
+          ValueError: the state belongs to another model or optimizer.
+        """
+        assign(self._variables(), state)
+
+    def _variables(self) -> dict[str, Any]:
+        of_metrics = {f"metrics/{i}": v for i, v in enumerate(self.model.metrics_variables)}
+        of_optimizer = {v.path: v for v in self.model.optimizer.variables}
+        return weights(self.model) | of_optimizer | of_metrics
+
+
+def _compiled_step(model: keras.Model) -> Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]:
+    """Return `(state, token_ids, labels) -> (logs, state)`; only JAX has a state to pass on."""
+    match keras.backend.backend():
+        case "jax":
+            import jax
+
+            # A single step, not a scan over several: inside a loop XLA compiles convolutions for a
+            # CPU differently, and a step took 4.4 s instead of 0.1 s.
+            step: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]] = jax.jit(
+                lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0
+            )
+            return step
+        case "tensorflow":
+            import tensorflow as tf
+
+            graph = tf.function(lambda x, y: model.train_step((x, y)), autograph=False)
+            return lambda state, x, y: (graph(x, y), state)
+        case _:
+            return lambda state, x, y: (model.train_step((x, y)), state)
+
+
+def _state_variables(model: keras.Model) -> tuple[list[Any], ...]:
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def _take_state(model: keras.Model) -> Any:
+    if keras.backend.backend() != "jax":
+        return None
+    return tuple([variable.value for variable in group] for group in _state_variables(model))
+
+
+def _put_state(model: keras.Model, state: Any) -> None:
+    # Donated arrays are gone, so between the two calls the model's variables must not be read.
+    if state is not None:
+        for variables, values in zip(_state_variables(model), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
