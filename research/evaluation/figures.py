@@ -47,7 +47,7 @@ def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
-    _save(figure, stem)
+    save(figure, stem)
 
 
 def confusion_matrix(
@@ -77,7 +77,7 @@ def confusion_matrix(
             count = confusion[row, column]
             axes.text(column, row, count, ha="center", va="center", color=color, fontsize=7)
     figure.colorbar(image, label="share of the class", shrink=0.8)
-    _save(figure, stem)
+    save(figure, stem)
 
 
 def learning_bands(
@@ -104,7 +104,7 @@ def learning_bands(
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="lower right")
-    _save(figure, stem)
+    save(figure, stem)
 
 
 def accuracy_over_time(panels: Mapping[str, Sequence[Point]], stem: Path) -> None:
@@ -135,7 +135,7 @@ def accuracy_over_time(panels: Mapping[str, Sequence[Point]], stem: Path) -> Non
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    _save(figure, stem)
+    save(figure, stem)
 
 
 def class_gains(gains: np.ndarray, class_names: Sequence[str], label: str, stem: Path) -> None:
@@ -158,10 +158,11 @@ def class_gains(gains: np.ndarray, class_names: Sequence[str], label: str, stem:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(label)
     axes.grid(alpha=0.3, axis="x")
-    _save(figure, stem)
+    save(figure, stem)
 
 
-def _save(figure: Figure, stem: Path) -> None:
+def save(figure: Figure, stem: Path) -> None:
+    """Save a figure as `stem.svg` and `stem.png`; the same figure gives the same bytes."""
     # Cropped afterwards, since long class names push the labels of the axes out of the picture.
     svg, png = (stem.with_name(stem.name + suffix) for suffix in (".svg", ".png"))
     stem.parent.mkdir(parents=True, exist_ok=True)
