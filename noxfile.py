@@ -7,18 +7,18 @@ import nox
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-nox.options.sessions = ["lint", "tests"]
+nox.options.sessions = ["lint", "tests", "docs"]
 nox.options.reuse_existing_virtualenvs = True
 
 
 def install(session: nox.Session, extras: str = "") -> None:
-    """Installs this project with the versions that everything was measured with."""
+    """Install this project with the versions that everything was measured with."""
     session.install("-c", "constraints.txt", "-e", f".[{extras}]" if extras else ".")
 
 
 @nox.session
 def train(session: nox.Session) -> None:
-    """Trains and evaluates: `nox -s train -- [EXPERIMENT] [--option value]`."""
+    """Train and evaluate: `nox -s train -- [EXPERIMENT] [--option value]`."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     install(session, backend if backend in ("jax", "torch") else "")
     arguments = list(session.posargs)
@@ -31,11 +31,11 @@ def train(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Runs all tests on TensorFlow, and those that run Keras on JAX and PyTorch too."""
+    """Run all tests on TensorFlow, and on JAX and PyTorch those that run Keras."""
     install(session, "all")
     for backend in BACKENDS:
         selected = [] if backend == BACKENDS[0] else ["-m", "backend"]
-        # In parallel, a file each, since much of the time is processes that start one by one.
+        # In parallel, a file to a process, since much of the time goes into starting processes.
         parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
         environment = {"KERAS_BACKEND": backend}
         session.run("pytest", *parallel, *selected, *session.posargs, env=environment)
@@ -43,7 +43,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Times steps on every backend: `nox -s benchmarks -- [--quick] [--embedding-dim 100]`."""
+    """Time steps on every backend: `nox -s benchmarks -- [--quick] [--embedding-dim 100]`."""
     install(session, "all")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
     quick = ["--records", "runs/benchmarks", "--results", "runs/benchmarks"]
@@ -54,16 +54,25 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """Makes the tables and figures, and the README's table, from the records."""
+    """Make the tables and figures, and README's table, from the records."""
     install(session)
     session.run("python", "-m", "research.report", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Checks style, types, and which module may import what."""
+    """Check style, types, and who imports whom."""
     install(session, "dev")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
-    session.run("pytest", "-q", "tests/test_imports.py")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html; a warning is an error."""
+    install(session, "docs")
+    session.run(
+        *("python", "-m", "sphinx", "-W", "--keep-going", "-b", "html"), "docs", "docs/_build/html"
+    )

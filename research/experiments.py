@@ -1,6 +1,7 @@
 """Experiments by name, each a row of a table: its source and its options.
 
 `python -m research.train NAME` runs one, `python -m research.evaluate RUN --record PATH` scores it.
+An experiment's name is that of a protocol and a variant, such as `r8-finetuned`.
 """
 
 from typing import Any
@@ -8,25 +9,25 @@ from typing import Any
 from research.config import Config
 from research.processes.choices import choose
 
-# The Keras tutorial "Using pre-trained word embeddings", François Chollet, 2020:
-# https://keras.io/examples/nlp/pretrained_word_embeddings/
-# It has GloVe with 100 dimensions; those with 50 are the ones that a package registry carries.
-# Its network is what `Config` has by default. The corpus is the protocol:
-CORPORA = {
+# What is learned from and scored on. The network is the one of the Keras tutorial "Using
+# pre-trained word embeddings", https://keras.io/examples/nlp/pretrained_word_embeddings/ (François
+# Chollet, 2020), which `Config` has by default. The tutorial takes GloVe with 100 dimensions; the
+# default here is 50, which a package registry carries.
+PROTOCOLS = {
     # Posts of later dates than those learned from: the official split.
     "newsgroups": "news20-bydate",
     # The tutorial's own protocol: every post, a random 80/20 split, no test split.
     "tutorial": "news20",
-    # The same posts, without headers, where no repost or cross-post straddles two splits.
+    # The same posts without headers; copies and cross-posts of a post stay in one split.
     "clean": "news20-clean",
     # Newswire: Reuters-21578 with 8 and with 52 classes.
     "r8": "r8",
     "r52": "r52",
 }
 
-# The best we know of 50-dimensional vectors and two CPU cores. Its options were chosen by
-# cross-validation within train, so that nothing is left to choose on validation, and it can be
-# learned from as well. Epochs come to about 1,000 steps, of which larger corpora need fewer.
+# The best model known for 50-dimensional vectors and two CPU cores. Its options were chosen by
+# cross-validation within train; none is left to choose on validation, so it learns from that too.
+# Epochs amount to about 1,000 steps, so larger corpora need fewer.
 BEST: dict[str, Any] = {
     "model": "wide-deep",
     "vocabulary_size": 200_000,
@@ -40,7 +41,6 @@ BEST: dict[str, Any] = {
     "epochs": 10,
 }
 
-# What is done differently in `newsgroups-finetuned`, `r8-finetuned` and so on.
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},  # frozen GloVe vectors
     "-finetuned": {"trainable_embeddings": True},
@@ -49,15 +49,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "-best": BEST,
 }
 
-# Without a test split, validation is what a table reports, and is not learned from.
-BEST_OF_CORPUS: dict[str, dict[str, Any]] = {
+# Without a test split, validation is what a table reports, so it is not learned from.
+BEST_OF_PROTOCOL: dict[str, dict[str, Any]] = {
     "newsgroups-best": {"epochs": 6},
     "tutorial-best": {"epochs": 4, "train_on": "train"},
     "clean-best": {"epochs": 4},
 }
 
-# Kim 2014, "Convolutional Neural Networks for Sentence Classification", CNN-non-static.
-# Adam instead of Adadelta and its norm constraint; 400 tokens, since these are no sentences.
+# CNN-non-static of Kim 2014, "Convolutional Neural Networks for Sentence Classification",
+# https://aclanthology.org/D14-1181. Adam replaces Adadelta and its norm constraint; 400 tokens,
+# since these texts are longer than sentences.
 KIM = Config(
     model="kim",
     trainable_embeddings=True,
@@ -69,16 +70,17 @@ KIM = Config(
 )
 
 EXPERIMENTS = {
-    name + suffix: Config(corpus=corpus, **options | BEST_OF_CORPUS.get(name + suffix, {}))
-    for suffix, options in VARIANTS.items()
-    for name, corpus in CORPORA.items()
+    name + variant: Config(corpus=corpus, **options | BEST_OF_PROTOCOL.get(name + variant, {}))
+    for variant, options in VARIANTS.items()
+    for name, corpus in PROTOCOLS.items()
 } | {"kim": KIM}
+"""What `python -m research.train` takes, with the options of each."""
 
 
 def get(name: str) -> Config:
-    """Returns the options of the experiment `name`.
+    """Return the options of the experiment `name`.
 
     Raises:
-      ValueError: there is none of that name; the error suggests the nearest.
+      ValueError: there is no such experiment; the message suggests the nearest one.
     """
     return EXPERIMENTS[choose("the experiment", name, EXPERIMENTS)]

@@ -1,7 +1,8 @@
-"""Which module may import what, and that JAX and PyTorch need no TensorFlow."""
+"""Who may import whom, when Keras may be imported, and that JAX and PyTorch need no TensorFlow."""
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,43 +11,45 @@ from typing import NamedTuple
 
 import pytest
 
+import research
 from research.data import corpora, tokens
+from research.data.corpora import CorpusSource
 from research.processes import backends
 
-PACKAGE = Path(tokens.__file__).parent
+PACKAGE = Path(research.__file__).parent
+ROOT = PACKAGE.parent
+COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if "__main__" in path.read_text())
 
-COMMANDS = {"train", "evaluate", "predict", "export", "sweep", "report", "parity", "baselines"}
-# Whoever imports these has settled the backend.
-KERAS_AT_THE_TOP = {"models", "layers", "loop", "classifier"}
-KERAS_IN_FUNCTIONS = COMMANDS | {"tokens", "formats", "artefacts"}
-ASKS_FOR_THE_BACKEND = {"loop", "layers"}  # layers only for the quickest form of a computation
+# Whoever imports these has settled the backend, so they may import Keras at the top.
+KERAS_AT_THE_TOP = {
+    "models.kim",
+    "models.layers",
+    "models.tutorial",
+    "models.variables",
+    "models.wide_deep",
+    "serving.classifier",
+    "training.devices",
+    "training.gradients",
+    "training.inference",
+    "training.trainer",
+}
+# The others import it in functions, after `backends.select()`.
+KERAS_IN_FUNCTIONS = {"data.tokens", "models.registry", "serving.formats", "training.quantities"}
+# Layers ask only where the quickest form of a computation differs.
+ASKS_FOR_THE_BACKEND = {"models.layers", *(m for m in KERAS_AT_THE_TOP if "training" in m)}
 BACKENDS_IN_FUNCTIONS = {
-    "loop": {"jax", "torch", "tensorflow"},
-    "tokens": {"tensorflow"},
-    "formats": {"torch", "tensorflow"},  # what a format is made of, and what it runs on
-    "artefacts": {"torch", "tensorflow"},
+    "training.devices": {"jax", "torch", "tensorflow"},
+    "training.inference": {"jax", "torch", "tensorflow"},
+    "training.trainer": {"jax", "torch", "tensorflow"},
+    "data.tokens": {"tensorflow"},
+    "serving.formats": {"torch", "tensorflow"},  # what a format is made of
+    "serving.runtimes": {"torch", "tensorflow", "keras"},  # what it runs on
 }
-
-# A stage takes and returns plain values; below it are only these, and its own parts.
-BELOW_STAGES = {"assets", "names"}
-PARTS = {
-    "corpora": {"own_texts", "news20", "corpus_report"},
-    "tokens": set(),
-    "embeddings": set(),
-    "linear": set(),
-    "models": {"layers"},
-    "metrics": set(),
-    "runs": set(),
-}
-# `python -m research.corpora` is a command of one line, and so may use what commands do.
-MAY_ALSO = {"corpora": {"cli"}}
-
-STAGE_OF = {part: stage for stage, parts in PARTS.items() for part in {stage, *parts}}
 
 
 class Import(NamedTuple):
-    name: str  # with dots, as `research.loop` or `keras.src.backend`
-    is_lazy: bool  # within a function, or where a module runs as a command
+    name: str  # with dots, as `research.training.trainer` or `keras.src.backend`
+    is_lazy: bool  # within a function, or only where a module runs as a command
 
 
 def imports(source: str) -> list[Import]:
@@ -56,8 +59,7 @@ def imports(source: str) -> list[Import]:
         match node:
             case ast.Import(names=names):
                 found.extend(Import(alias.name, is_lazy) for alias in names)
-            case ast.ImportFrom(module=module, names=names, level=level):
-                module = ".".join(part for part in ("research" if level else "", module) if part)
+            case ast.ImportFrom(module=module, names=names):
                 found.extend(Import(f"{module}.{alias.name}", is_lazy) for alias in names)
             case ast.If(test=test) if "TYPE_CHECKING" in ast.unparse(test):
                 return  # for the type checker alone
@@ -75,83 +77,64 @@ def imports(source: str) -> list[Import]:
 
 
 def violations(module: str, source: str) -> list[str]:
-    """Says in what the source of `research/<module>.py` breaks the rules."""
+    """Say how the source of `research.<module>` breaks the rules about Keras and backends."""
     broken = []
+    may_import_keras = KERAS_IN_FUNCTIONS | KERAS_AT_THE_TOP | set(COMMANDS)
     for name, is_lazy in imports(source):
-        top, inner = (*name.split("."), "")[:2]
+        top = name.partition(".")[0]
+        inner = name.removeprefix("research.")
         if name.startswith("keras.src"):
             broken.append(f"{name} is no public part of Keras")
-        elif top == "keras" and module not in KERAS_AT_THE_TOP:
-            if module not in KERAS_IN_FUNCTIONS:
-                broken.append(f"{module} does not work with Keras")
-            elif not is_lazy:
-                broken.append(f"{module} imports Keras before the backend is settled")
-        elif top in {"jax", "jaxlib", "torch", "tensorflow"}:
-            if top not in BACKENDS_IN_FUNCTIONS.get(module, set()):
-                broken.append(f"{module} imports {top}, which is left to loop")
-            elif not is_lazy:
-                broken.append(f"{module} imports {top} on every backend")
-        elif top == "benchmarks":
-            broken.append(f"{module} imports benchmarks, which are built on this package")
-        elif top == "research":
-            stage = STAGE_OF.get(module)
-            allowed = BELOW_STAGES | MAY_ALSO.get(module, set()) | {stage}
-            if inner in COMMANDS:
-                broken.append(f"{module} imports the command {inner}")
-            if stage and inner not in allowed | PARTS[stage]:
-                broken.append(f"{module} is a stage and imports {inner or 'the package'}")
-            if inner in KERAS_AT_THE_TOP and not is_lazy and module not in KERAS_AT_THE_TOP:
+        elif top in {"keras", "jax", "jaxlib", "torch", "tensorflow"}:
+            allowed = BACKENDS_IN_FUNCTIONS.get(module, set())
+            if top not in allowed | ({"keras"} if module in may_import_keras else set()):
+                broken.append(f"{module} must not import {top}")
+            elif not is_lazy and not (top == "keras" and module in KERAS_AT_THE_TOP):
+                broken.append(f"{module} imports {top} before the backend is settled")
+        elif any(inner == m or inner.startswith(f"{m}.") for m in KERAS_AT_THE_TOP):
+            if not is_lazy and module not in KERAS_AT_THE_TOP:
                 broken.append(f"{module} imports {inner} before the backend is settled")
-    if module not in ASKS_FOR_THE_BACKEND and "keras.backend.backend(" in ast.unparse(
-        ast.parse(source)
-    ):
-        broken.append(f"{module} asks which backend runs, which is left to loop and layers")
+    asks = "keras.backend.backend(" in ast.unparse(ast.parse(source))
+    if asks and module not in ASKS_FOR_THE_BACKEND:
+        broken.append(f"{module} asks which backend runs, which is left to training")
     return broken
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
-def test_a_module_imports_only_what_it_may(path):
-    assert violations(path.stem, path.read_text()) == []
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_name)
+def test_keras_and_backends_are_imported_only_where_they_may_be(path):
+    assert violations(module_name(path), path.read_text()) == []
 
 
 def test_the_tables_above_name_modules_that_exist():
-    modules = {path.stem for path in PACKAGE.glob("*.py")}
-    assert STAGE_OF.keys() | KERAS_AT_THE_TOP | {"tokens", "train", "evaluate"} <= modules
-    with_a_main = {path.stem for path in PACKAGE.glob("*.py") if "__main__" in path.read_text()}
-    assert with_a_main - {"corpora", "artefacts"} <= COMMANDS  # the second runs without the package
+    modules = {module_name(path) for path in PACKAGE.rglob("*.py")}
+    assert KERAS_AT_THE_TOP | KERAS_IN_FUNCTIONS | BACKENDS_IN_FUNCTIONS.keys() <= modules
+    assert {"train", "evaluate", "predict"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize(
     ("module", "source", "complaint"),
     [
-        ("metrics", "import keras", "does not work with Keras"),
-        ("metrics", "def f():\n  from keras import ops", "does not work with Keras"),
-        ("config", "import keras.ops as ops", "does not work with Keras"),
+        ("evaluation.metrics", "import keras", "must not import keras"),
+        ("evaluation.metrics", "def f():\n  from keras import ops", "must not import keras"),
+        ("config", "import keras.ops as ops", "must not import keras"),
         ("train", "import keras", "before the backend is settled"),
-        ("tokens", "from keras import layers", "before the backend is settled"),
-        ("train", "from research import loop", "before the backend is settled"),
-        ("figures", "from research.classifier import Classifier", "before the backend"),
-        ("loop", "import keras.src", "no public part"),
-        ("models", "from keras.src import backend", "no public part"),
-        ("train", "def f():\n  from keras.src.backend import jax", "no public part"),
-        ("train", "def f():\n  import jax", "imports jax, which is left to loop"),
-        ("models", "import torch", "imports torch, which is left to loop"),
-        ("metrics", "def f():\n  import tensorflow.data", "imports tensorflow, which is left"),
-        ("tokens", "def f():\n  import torch.nn", "imports torch, which is left to loop"),
-        ("evaluate", "import importlib\nimportlib.import_module('jax')", "imports jax"),
-        ("tokens", "import tensorflow as tf", "on every backend"),
-        ("loop", "try:\n  import jax\nexcept ImportError: pass", "on every backend"),
-        ("classifier", "import keras\nx = keras.backend.backend() == 'jax'", "asks which backend"),
-        ("corpora", "from research.config import Config", "is a stage and imports config"),
-        ("metrics", "import research", "is a stage and imports the package"),
-        ("tokens", "def f():\n  from . import corpora", "is a stage and imports corpora"),
-        ("own_texts", "from research import tokens", "is a stage and imports tokens"),
-        ("embeddings", "from research import own_texts", "is a stage and imports own_texts"),
-        ("runs", "from .config import Config", "is a stage and imports config"),
-        ("evaluate", "from research import train", "imports the command train"),
-        ("sweep", "def f():\n  from research.train import train", "imports the command train"),
-        ("classifier", "from research import predict", "imports the command predict"),
-        ("report", "from benchmarks import peers", "imports benchmarks"),
+        ("data.tokens", "from keras import layers", "before the backend is settled"),
+        ("train", "from research.training.trainer import Trainer", "before the backend is settled"),
+        ("train", "from research.training import trainer", "before the backend is settled"),
+        ("models.registry", "from research.models.kim import KimCNN", "before the backend"),
+        ("training.trainer", "import keras.src", "no public part"),
+        ("models.kim", "from keras.src import backend", "no public part"),
+        ("train", "def f():\n  import jax", "must not import jax"),
+        ("models.kim", "import torch", "must not import torch"),
+        ("data.tokens", "def f():\n  import torch.nn", "must not import torch"),
+        ("evaluate", "import importlib\nimportlib.import_module('jax')", "must not import jax"),
+        ("data.tokens", "import tensorflow as tf", "before the backend is settled"),
+        ("training.trainer", "try:\n  import jax\nexcept ImportError: pass", "before the backend"),
+        ("serving.classifier", "import keras\nx = keras.backend.backend()", "asks which backend"),
     ],
 )
 def test_the_check_notices(module, source, complaint):
@@ -161,15 +144,54 @@ def test_the_check_notices(module, source, complaint):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("models", "import keras\nfrom keras import ops\nfrom research.names import choose"),
-        ("train", "from research import runs\ndef f():\n  from research import loop, models"),
-        ("tokens", "def f():\n  import keras\n  import tensorflow as tf"),
-        ("classifier", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  import jax"),
-        ("corpora", "if __name__ == '__main__':\n  from research import cli, corpus_report"),
+        ("models.kim", "import keras\nfrom keras import ops"),
+        ("train", "def f():\n  from research.training.trainer import Trainer"),
+        ("data.tokens", "def f():\n  import keras\n  import tensorflow as tf"),
+        ("evaluation.tables", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  import jax"),
     ],
 )
 def test_the_check_lets_pass(module, source):
     assert violations(module, source) == []
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Check the contracts of pyproject.toml on the packages in a folder."""
+    code = "import sys; from importlinter.cli import lint_imports_command as c; sys.exit(c())"
+    return subprocess.run(
+        [sys.executable, "-c", code, "--no-cache"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_rooms_use_only_lower_rooms():
+    answer = lint_imports(ROOT)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "complaint"),
+    [
+        ("data/tokens.py", "from research.models import linear", "research.data is not allowed"),
+        ("training/progress.py", "import research.config", "research.training is not allowed"),
+        ("evaluate.py", "from research import predict", "research.evaluate is not allowed"),
+        ("files/atomic.py", "from research.processes import child", "research.files is not"),
+        ("sweep.py", "def f():\n  from benchmarks import run", "research.sweep is not allowed"),
+    ],
+)
+def test_the_contracts_notice(module, line, complaint, tmp_path):
+    for package in ("research", "benchmarks"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "research" / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    answer = lint_imports(tmp_path)
+    assert answer.returncode == 1
+    assert complaint in " ".join(answer.stdout.split())
 
 
 def run(code: str, *arguments: object, **environment: str) -> str:
@@ -185,7 +207,6 @@ def run(code: str, *arguments: object, **environment: str) -> str:
 
 
 def test_importing_a_command_imports_no_backend_yet():
-    commands = [f"research.{name}" for name in COMMANDS if (PACKAGE / f"{name}.py").exists()]
     code = """
         import importlib, sys
 
@@ -193,14 +214,14 @@ def test_importing_a_command_imports_no_backend_yet():
             importlib.import_module(command)
         print({"keras", "jax", "torch", "tensorflow", "numpy"} & sys.modules.keys())
     """
-    assert run(code, *commands) == "{'numpy'}\n"
+    assert run(code, *(f"research.{name}" for name in COMMANDS)) == "{'numpy'}\n"
 
 
 WITHOUT_TENSORFLOW = """
     import os, sys
     from pathlib import Path
 
-    sys.modules["tensorflow"] = None  # Python's way to say that there is none
+    sys.modules["tensorflow"] = None  # Python's way to say that it is not installed
 
     from research import train
     from research.config import Config
@@ -229,10 +250,11 @@ WITHOUT_TENSORFLOW = """
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.slow
 def test_training_from_a_warm_cache_needs_no_tensorflow(backend, tiny, tmp_path):
     if backend not in backends.installed():
         pytest.skip(f"{backend} is not installed")
-    splits = corpora.load("folder", tiny["corpus_path"]).splits
+    splits = corpora.load(CorpusSource("folder", tiny["corpus_path"])).splits
     vocabulary = tokens.learn_vocabulary(splits["train"].texts, 200)
     for split in splits.values():
         tokens.encode_cached(split.texts, vocabulary, 12)
