@@ -1,10 +1,9 @@
 """The machine: how many threads a process may use, how fast it multiplies, how busy it is."""
 
-import importlib.metadata
 import os
 import platform
-import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,11 @@ import numpy as np
 from research.processes import provenance
 
 BUSY_LOAD_PER_CORE = 0.5
-"""Load average per core, before the benchmark starts, above which its numbers are doubtful."""
+"""Load average per core before the benchmark, above which its times are doubtful."""
 RATE_SPREAD = 0.15
-"""How far the rate of one library may differ between processes before numbers are doubtful."""
+"""Relative difference of a library's rate between processes, above which times are doubtful."""
 
-_PACKAGES = (
-    "keras",
-    "tensorflow",
-    "jax",
-    "jaxlib",
-    "torch",
-    "numpy",
-    "scikit-learn",
-    "pytest-benchmark",
-)
+_PACKAGES = (*provenance.NETWORK_PACKAGES, "scikit-learn", "pytest-benchmark")
 _THREAD_SETTINGS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -36,14 +26,14 @@ _THREAD_SETTINGS = (
 
 
 def settings(threads: int) -> dict[str, str]:
-    """Returns the environment in which every process runs, whatever library it is about.
+    """Return the environment variables of every process, whatever library it times.
 
-    XLA has no such setting and counts the cores it may run on: see `use_cores`.
+    XLA has no variable for threads. It counts the cores that it may run on: see `use_cores`.
     """
     return {
         **dict.fromkeys(_THREAD_SETTINGS, str(threads)),
         # On a GPU every library has its own rules for when float32 factors lose 13 of their bits.
-        # It never happens here, so that float32 means the same in every row.
+        # Here they never do, so that float32 means the same in every row.
         "NVIDIA_TF32_OVERRIDE": "0",
         "JAX_DEFAULT_MATMUL_PRECISION": "highest",
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -51,9 +41,9 @@ def settings(threads: int) -> dict[str, str]:
 
 
 def use_cores(cores: int) -> list[int] | None:
-    """Ties this process and those it starts to the first cores it has, and returns them.
+    """Tie this process and its children to its first cores, and return their numbers.
 
-    Where the system can't, as on macOS, nothing happens and the result is None.
+    Where the system cannot do this, as on macOS, nothing happens and the result is None.
     """
     if not hasattr(os, "sched_setaffinity"):
         return None
@@ -63,19 +53,19 @@ def use_cores(cores: int) -> list[int] | None:
 
 
 def cores() -> int:
-    """Returns how many cores this process may run on."""
+    """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_average() -> float | None:
-    """Returns the processes that were running, as a mean over the last minute; None on Windows."""
+    """Return the mean number of running processes over the last minute; None on Windows."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def wait_until_quiet(cores: int) -> float | None:
-    """Waits till the load of what ran before is over, two minutes at most; returns what is left.
+    """Wait until the machine is idle, two minutes at most, and return its load average.
 
-    The load average remembers a minute, and an installation just before is no other user.
+    The load average covers the last minute, so it also counts an installation that just ended.
     """
     for _ in range(24):
         load = load_average()
@@ -85,14 +75,35 @@ def wait_until_quiet(cores: int) -> float | None:
     return load_average()
 
 
+def doubts(load_before: float | None, cores: int, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the reasons not to trust the times; an empty list is good.
+
+    Args:
+      load_before: the load average before the first process; None where it is not known.
+      cores: how many cores there are.
+      rows: those of the record of `benchmarks.run`.
+    """
+    reasons = []
+    if load_before is not None and load_before > BUSY_LOAD_PER_CORE * cores:
+        reasons.append(
+            f"the machine was busy before the first process: load average {load_before:.2f} "
+            f"on {cores} cores"
+        )
+    rates: dict[str, list[float]] = {}
+    for row in rows:
+        measured = [rate for rate in row["matmul_gflops"] if rate is not None]
+        rates.setdefault(row["backend"], []).extend(measured)
+    for backend, of_backend in rates.items():
+        if of_backend and max(of_backend) > (1 + RATE_SPREAD) * min(of_backend):
+            reasons.append(
+                f"the rate of float32 matrix products on {backend} went from {min(of_backend):.0f} "
+                f"to {max(of_backend):.0f} GFLOP/s between processes"
+            )
+    return reasons
+
+
 def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str, Any]:
-    """Returns what a time may depend on besides the code."""
-    versions: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
+    """Return what a time may depend on besides the code, as JSON values."""
     return {
         "processor": provenance.processor(),
         "cores": cores,
@@ -101,26 +112,27 @@ def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str
         "settings": settings(threads),
         "xla_flags": os.environ.get("XLA_FLAGS"),
         "system": platform.platform(),
-        "python": sys.version.split()[0],
-        "versions": versions,
+        "python": platform.python_version(),
+        "versions": provenance.versions(_PACKAGES),
         "commit": provenance.commit(),
     }
 
 
 def matmul_gflops(device: str, quick: bool) -> float:
-    """Returns the best rate of float32 matrix products on the running backend, in GFLOP/s.
+    """Return the best rate of float32 matrix products on the running backend, in GFLOP/s.
 
     Args:
-      device: as `research.loop.device` says; on other than a CPU the matrices are larger.
-      quick: small ones will do, since nobody reads the rate.
+      device: as `research.training.devices.device_name` returns it. Unless it is a CPU, the
+        matrices are larger.
+      quick: use small matrices, for a try whose rate does not matter.
     """
-    from keras import ops  # after the backend is settled
+    from keras import ops  # only here, so that the backend can be selected before
 
     size, products = (1536 if device.startswith("cpu") else 8192), 4
     if quick:
         size = 128
     generator = np.random.default_rng(0)
-    # The entries' spread keeps a product of several from growing out of range.
+    # With this standard deviation the products neither overflow nor vanish.
     matrix = ops.convert_to_tensor(generator.normal(0, size**-0.5, (size, size)).astype("float32"))
     best_s = float("inf")
     for _ in range(5):

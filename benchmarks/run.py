@@ -1,126 +1,29 @@
 """Runs the benchmarks and writes their record: `python -m benchmarks.run`.
 
-Every subject is timed in fresh processes, several of each and all in a random order, so that a
-machine that slows down meanwhile slows down all of them alike. What the numbers were measured on,
-and whatever makes them doubtful, stands in the record.
+Every subject is timed in several fresh processes. All processes run in a random order, so a machine
+that slows down in the meantime slows down all subjects alike. The record says what the times were
+measured on, and what makes them doubtful.
 """
 
 import datetime
-import json
-import os
 import random
 import re
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-
-from benchmarks import machine, work
+from benchmarks import machine, subjects, workload
+from benchmarks.subjects import Subject
 from research.files import atomic
-from research.processes import backends, provenance
+from research.processes import backends, command, provenance
+from research.processes.child import ChildFailed, run_python
 
-ROOT = Path(__file__).parent.parent
-PROCESS_LIMIT_S = 600
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is timed, and where.
-
-    Attributes:
-      framework: what computes, as a table says it.
-      name: what is timed, as a table says it; up to the comma, the task.
-      kind: "ours", "fit" or "peer" of a training step; for all the rest "inference", or
-        "reference" for what the others are compared with.
-      test: the test of this folder that times it.
-      backend: Keras' backend in its process.
-      process: those of the same name share a process, one after the other.
-      text: whether it reads strings, for which TensorFlow is needed.
-    """
-
-    framework: str
-    name: str
-    kind: str
-    test: str
-    backend: str
-    process: str
-    text: bool = False
-
-    @property
-    def title(self) -> str:
-        """Says what it is in a word or two."""
-        return f"{self.framework}: {self.name}"
-
-
-def subjects(devices: dict[str, str]) -> list[Subject]:
-    """Returns what can be timed on the installed backends.
-
-    Args:
-      devices: backend -> what it computes on.
-    """
-    training, inference = "test_training.py", "test_inference.py"
-    found = []
-    for backend in devices:
-        ours, keras = f"{backend}, ours", f"{backend}, Keras"
-        for name, kind, test, process in (
-            ("our step", "ours", "test_step", ours),
-            ("our epoch", "ours", "test_epoch[float32]", ours),
-            ("our epoch, bfloat16", "ours", "test_epoch[mixed_bfloat16]", ours),
-            ("model.fit", "fit", "test_fit", keras),
-        ):
-            found.append(Subject(backend, name, kind, f"{training}::{test}", backend, process))
-        for (mode, memory), name in _PEERS[backend].items():
-            test = f"{training}::test_peer[{mode}-{memory}]"
-            found.append(Subject(backend, name, "peer", test, backend, f"{backend}, {name}"))
-        for name, kind, test, process, text in (
-            ("token ids to labels, model.predict", "reference", "test_keras_predict", keras, False),
-            ("token ids to labels, ours", "inference", "test_our_predict", ours, False),
-            ("strings to labels, ours", "inference", "test_our_labels", ours, True),
-        ):
-            test = f"{inference}::{test}"
-            found.append(Subject(backend, name, kind, test, backend, process, text))
-    any_backend = next(iter(devices))
-    for framework, name, kind, test, text in (
-        (
-            "scikit-learn",
-            "strings to labels, TF-IDF and LinearSVC",
-            "reference",
-            "test_sklearn_labels",
-            False,
-        ),
-        ("tensorflow", "texts to token ids, ours", "inference", "test_our_tokens", True),
-        ("tensorflow", "texts to token ids, tutorial", "reference", "test_tutorial_tokens", True),
-        ("numpy", "vectors from the cache", "inference", "test_vectors", False),
-    ):
-        backend = "tensorflow" if text else any_backend
-        test = f"{inference}::{test}"
-        found.append(Subject(framework, name, kind, test, backend, f"{backend}, texts", text))
-    return found
-
-
-_PEERS = {
-    "tensorflow": {
-        ("function", "as is"): "native, tf.function",
-        ("function", "kept"): "native, tf.function, memory kept",
-        ("xla", "as is"): "native, XLA",
-    },
-    "jax": {
-        ("jit", "as is"): "native, jit",
-        ("jit", "kept"): "native, jit, memory kept",
-        ("scan", "as is"): "native, scan",
-    },
-    "torch": {
-        ("eager", "as is"): "native, eager",
-        ("eager", "kept"): "native, eager, memory kept",
-        ("compile", "as is"): "native, torch.compile",
-    },
-}
+ROOT = Path(__file__).parents[1]
+HANG_S = 1800
+"""Seconds after which a process counts as hung. None needs more than a few minutes."""
 
 
 def main(
@@ -132,15 +35,15 @@ def main(
     only: str = "",
     record: Path | None = None,
 ) -> None:
-    """Times training steps, inference and tokenizing, on every installed backend.
+    """Times training steps, inference and tokenizing on every installed backend.
 
     Args:
-      processes: how many of each subject; a quick try takes one.
-      embedding_dim: 50, with GloVe's vectors, or another number, with random ones.
-      threads: for every library; all cores unless you say otherwise.
+      processes: how many time each subject; a quick try takes one.
+      embedding_dim: 50 with GloVe's vectors, or another number with random ones.
+      threads: for every library; by default as many as there are cores.
       seed: of the order of the processes.
-      quick: a try on tiny sizes, whose times mean nothing; it is written to runs/benchmarks.
-      only: time only those whose "framework: name" matches this regular expression.
+      quick: try the suite on tiny sizes; the times mean nothing and go to runs/benchmarks.
+      only: time only what matches this regular expression, such as "torch: our".
       record: the JSON file to write; by default results/benchmarks/DEVICE-DIMENSIONSd.json.
     """
     if processes < 1:
@@ -153,142 +56,107 @@ def main(
     settings = machine.settings(threads)
 
     devices = {backend: _device(backend, settings) for backend in backends.installed()}
-    description = work.load(embedding_dim, quick).description  # fetches what the cache lacks
-    planned, left_out = _select(subjects(devices), devices, only)
+    about = workload.load(embedding_dim, quick).description  # also downloads what is missing
+    planned, left_out = subjects.select(subjects.on_backends(devices), devices, only)
+    jobs = _jobs(planned, processes, seed, quick)
     load_before = machine.load_average() if quick else machine.wait_until_quiet(cores)
-
-    together: dict[str, list[Subject]] = {}
-    for subject in planned:  # in a quick try by backend, since starting a process takes longest
-        together.setdefault(subject.backend if quick else subject.process, []).append(subject)
-    processes = 1 if quick else processes
-    jobs = [job for job in together.values() for _ in range(processes)]
-    random.Random(seed).shuffle(jobs)
-
+    content = {
+        "about": about | {"slice_texts": workload.TOKENIZED_TEXTS, "quick": quick},
+        "method": {
+            "command": shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
+            "started": started,
+            "finished": started,
+            "processes": 1 if quick else processes,
+            "seed": seed,
+            "order": [[subject.title for subject in job] for job in jobs],
+        },
+        "machine": machine.describe(cores, threads, cores_used)
+        | {"devices": devices, "load_before": load_before},
+        "doubts": [],
+        "left_out": left_out,
+        "rows": [],
+    }
     path = record or _record_path(devices, embedding_dim, quick)
+    options = [f"--embedding-dim={embedding_dim}", *(["--quick"] if quick else [])]
+    _time_all(planned, jobs, options, settings, content, path)
+    for doubt in content["doubts"]:
+        print(f"doubtful: {doubt}")
+    print(f"record: {path}")
+
+
+def _jobs(planned: list[Subject], processes: int, seed: int, quick: bool) -> list[list[Subject]]:
+    """Return the subjects of each process, in a random order.
+
+    A quick try has one process for each backend, since starting processes takes most of its time.
+    """
+    together: dict[str, list[Subject]] = {}
+    for subject in planned:
+        together.setdefault(subject.backend if quick else subject.process, []).append(subject)
+    jobs = [job for job in together.values() for _ in range(1 if quick else processes)]
+    random.Random(seed).shuffle(jobs)
+    return jobs
+
+
+def _time_all(
+    planned: list[Subject],
+    jobs: list[list[Subject]],
+    options: list[str],
+    settings: dict[str, str],
+    content: dict[str, Any],
+    path: Path,
+) -> None:
+    """Run all processes; after each one, complete the record's content and write it.
+
+    So an interruption loses one process at most.
+    """
     measured: dict[Subject, list[dict[str, Any]]] = {subject: [] for subject in planned}
     for number, job in enumerate(jobs, start=1):
         titles = "; ".join(subject.title for subject in job)
         print(f"[{number}/{len(jobs)}] {titles}", flush=True)
         try:
-            for subject, result in zip(
-                job, _measure(job, embedding_dim, quick, settings), strict=True
-            ):
+            for subject, result in zip(job, _time(job, options, settings), strict=True):
                 measured[subject].append(result)
         except ValueError as error:
             print(f"    failed: {error}", flush=True)
-            left_out.append({"subject": f"{titles}, one process", "reason": str(error)})
-
-        rows = [_row(subject, found) for subject, found in measured.items() if found]
-        missing = len(jobs) - number
-        warnings = doubts(load_before, cores, rows)
-        warnings += ["this was a quick try on tiny sizes"] * quick
-        warnings += [f"{missing} of {len(jobs)} processes had not run yet"] * bool(missing)
-        content = {
-            "about": description | {"slice_texts": work.SLICE_TEXTS, "quick": quick},
-            "method": {
-                "command": shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
-                "started": started,
-                "finished": _now(),
-                "processes": processes,
-                "seed": seed,
-                "order": [[subject.title for subject in job] for job in jobs],
-            },
-            "machine": machine.describe(cores, threads, cores_used)
-            | {"devices": devices, "load_before": load_before},
-            "doubts": warnings,
-            "left_out": left_out,
-            "rows": rows,
-        }
-        atomic.write_json(path, content)  # each time, so that an interruption loses one process
-    for doubt in warnings:
-        print(f"doubtful: {doubt}")
-    print(f"record: {path}")
+            content["left_out"].append({"subject": f"{titles}, one process", "reason": str(error)})
+        content["method"]["finished"] = _now()
+        content["rows"] = [_row(subject, results) for subject, results in measured.items() if results]
+        content["doubts"] = _doubts(content, len(jobs) - number, len(jobs))
+        atomic.write_json(path, content)
 
 
-def doubts(load_before: float | None, cores: int, rows: list[dict[str, Any]]) -> list[str]:
-    """Returns why the times should not be trusted, each in a sentence; an empty list is good.
-
-    Args:
-      load_before: the load average before the first process; None where it is not known.
-      cores: how many there are.
-      rows: of the record.
-    """
-    found = []
-    if load_before is not None and load_before > machine.BUSY_LOAD_PER_CORE * cores:
-        found.append(
-            f"the machine was busy before the first process: load average {load_before:.2f} "
-            f"on {cores} cores"
-        )
-    for backend in dict.fromkeys(row["backend"] for row in rows):
-        rates = [
-            rate
-            for row in rows
-            if row["backend"] == backend
-            for rate in row["matmul_gflops"]
-            if rate is not None
-        ]
-        if rates and max(rates) > (1 + machine.RATE_SPREAD) * min(rates):
-            found.append(
-                f"the rate of float32 matrix products on {backend} went from {min(rates):.0f} to "
-                f"{max(rates):.0f} GFLOP/s between processes"
-            )
-    return found
-
-
-def _select(
-    found: list[Subject], devices: dict[str, str], only: str
-) -> tuple[list[Subject], list[dict[str, str]]]:
-    """Returns the subjects to time, and those left out, with the reason."""
-    planned, left_out = [], []
-    for backend in backends.BACKENDS:
-        if backend not in devices:
-            left_out.append({"subject": backend, "reason": "not installed"})
-    for subject in found:
-        on_cpu = devices.get(subject.backend, "").startswith("cpu")
-        if not re.search(only, subject.title):
-            continue
-        if subject.text and "tensorflow" not in devices:
-            reason = "strings need TensorFlow, which is not installed"
-            left_out.append({"subject": subject.title, "reason": reason})
-        elif subject.name == "native, scan" and on_cpu:
-            reason = "in a loop XLA compiles convolutions for a CPU so that a step takes seconds"
-            left_out.append({"subject": subject.title, "reason": reason})
-        else:
-            planned.append(subject)
-    if only:
-        left_out.append({"subject": f"what does not match {only!r}", "reason": "not asked for"})
-    if not planned:
-        raise ValueError(
-            f"expected --only to match something, received {only!r}; match one of "
-            + ", ".join(subject.title for subject in found)
-        )
-    return planned, left_out
+def _doubts(content: dict[str, Any], missing: int, processes: int) -> list[str]:
+    about = content["machine"]
+    doubts = machine.doubts(about["load_before"], about["cores"], content["rows"])
+    if content["about"]["quick"]:
+        doubts.append("this was a quick try on tiny sizes")
+    if missing:
+        doubts.append(f"{missing} of {processes} processes had not run yet")
+    return doubts
 
 
 def _device(backend: str, settings: dict[str, str]) -> str:
-    code = "from research import backends; backends.select()\n"
-    code += "from research import loop; print(loop.device())"
+    code = (
+        "from research.processes import backends; backends.select()\n"
+        "from research.training.devices import device_name; print(device_name())"
+    )
     return _python(["-c", code], backend, settings).splitlines()[-1]
 
 
-def _measure(
-    job: list[Subject], embedding_dim: int, quick: bool, settings: dict[str, str]
-) -> list[dict[str, Any]]:
-    """Times the subjects in one process, and returns what pytest-benchmark says of each.
+def _time(job: list[Subject], options: list[str], settings: dict[str, str]) -> list[dict[str, Any]]:
+    """Time the subjects in one process, and return what pytest-benchmark reports of each.
 
     Raises:
-      ValueError: the process failed, or took longer than `PROCESS_LIMIT_S`.
+      ValueError: the process failed or hung.
     """
-    tests = [f"benchmarks/{subject.test}" for subject in job]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "benchmark.json")
-        options = [f"--benchmark-json={path}", f"--basetemp={folder}/pytest"]
-        options += [f"--embedding-dim={embedding_dim}", *(["--quick"] if quick else [])]
+        # Not on the command line, which an error message quotes: the folder is removed by then.
+        files = shlex.join([f"--benchmark-json={path}", f"--basetemp={folder}/pytest"])
+        tests = [subject.test for subject in job]
         arguments = ["-m", "pytest", "-q", "--tb=short", *options, *tests]
-        _python(arguments, job[0].backend, settings)
-        results = {
-            found["fullname"]: found for found in json.loads(path.read_bytes())["benchmarks"]
-        }
+        _python(arguments, job[0].backend, settings | {"PYTEST_ADDOPTS": files})
+        results = {result["fullname"]: result for result in atomic.read_json(path)["benchmarks"]}
     return [
         {"rounds_s": results[test]["stats"]["data"], **results[test]["extra_info"]}
         for test in tests
@@ -296,43 +164,25 @@ def _measure(
 
 
 def _python(arguments: list[str], backend: str, settings: dict[str, str]) -> str:
-    """Runs Python in the root of the code and returns what it printed.
+    """Run Python in the root of the code and return what it printed.
 
     Raises:
-      ValueError: it failed; the message holds pytest's reason, or the last line.
+      ValueError: it failed or hung. The message has pytest's reasons, if there are any.
     """
     try:
-        finished = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=os.environ | settings | {"KERAS_BACKEND": backend},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PROCESS_LIMIT_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(
-            f"expected an end within {PROCESS_LIMIT_S} s, received none; "
-            "leave the subject out with --only"
-        ) from None
-    if finished.returncode != 0:
-        lines = finished.stdout.strip().splitlines() or ["no output"]
-        reasons = [line[1:].strip() for line in lines if line.startswith("E  ")] or lines[-1:]
-        raise ValueError(
-            f"expected the process to succeed, received exit status {finished.returncode} and "
-            f"{' '.join(reasons)[:500]!r}; run it alone: KERAS_BACKEND={backend} python "
-            + shlex.join(part for part in arguments if not part.startswith("--b"))
-        )
-    return finished.stdout
+        return run_python(arguments, settings | {"KERAS_BACKEND": backend}, ROOT, HANG_S)
+    except ChildFailed as error:
+        lines = error.output.splitlines()
+        reasons = " ".join(line[1:].strip() for line in lines if line.startswith("E  "))
+        raise ValueError(f"{reasons:.500}: {error}" if reasons else str(error)) from None
 
 
-def _row(subject: Subject, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Joins the processes of a subject; a unit is a step, a text or a vector."""
-    unit_ms = [[1e3 * s / one["units"] for s in one["rounds_s"]] for one in found]
+def _row(subject: Subject, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Join the results of a subject's processes; a unit is a step, a text or a vector."""
+    unit_ms = [[1e3 * s / one["units"] for s in one["rounds_s"]] for one in results]
     together = [ms for of_process in unit_ms for ms in of_process]
     quartiles = statistics.quantiles(together, n=4, method="inclusive")
-    first = found[0]
+    first = results[0]
     return {
         "framework": subject.framework,
         "name": subject.name,
@@ -352,17 +202,17 @@ def _row(subject: Subject, found: list[dict[str, Any]]) -> dict[str, Any]:
             "n": len(together),
             "medians_of_processes": [statistics.median(of_process) for of_process in unit_ms],
         },
-        "rounds_ms": [[1e3 * s for s in one["rounds_s"]] for one in found],
-        "warm_up_ms": [[1e3 * s for s in one["warm_up_s"]] for one in found],
-        "first_call_s": [one["first_call_s"] for one in found],
-        "matmul_gflops": [one["matmul_gflops"] for one in found],
-        "load_average": [one["load_average"] for one in found],
+        "rounds_ms": [[1e3 * s for s in one["rounds_s"]] for one in results],
+        "warm_up_ms": [[1e3 * s for s in one["warm_up_s"]] for one in results],
+        "first_call_s": [one["first_call_s"] for one in results],
+        "matmul_gflops": [one["matmul_gflops"] for one in results],
+        "load_average": [one["load_average"] for one in results],
     }
 
 
 def _record_path(devices: dict[str, str], embedding_dim: int, quick: bool) -> Path:
     gpus = [device for device in devices.values() if not device.startswith("cpu")]
-    # Each backend names a GPU in its own way; "gpu: " is all that they share.
+    # The backends name the same GPU in different ways, so the first name counts.
     name = gpus[0].partition(": ")[2] if gpus else provenance.processor()
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     folder = Path("runs" if quick else "results") / "benchmarks"
@@ -374,7 +224,4 @@ def _now() -> str:
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main, prog="python -m benchmarks.run")
-    except (ValueError, OSError) as error:
-        sys.exit("error: " + " ".join(str(error).split()))
+    command.run(main)

@@ -1,43 +1,39 @@
 """Shows what a larger corpus costs: `python -m benchmarks.scale`.
 
-Corpora of several sizes are made of the train split of `news20-bydate`, repeated and shuffled. Time
-a document and memory should not depend on how many there are. As many texts as the tutorial has are
-also made into integers as the tutorial does it. Each measurement has a fresh process.
+The texts are the train split of `news20-bydate`, repeated and shuffled. Time per document and
+memory should not depend on the number of documents. The tutorial's way of tokenizing is measured
+beside ours, on as many texts as the tutorial has. Each measurement has a fresh process.
 """
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import tyro
 
-from benchmarks import machine, timing, work
+from benchmarks import machine, workload
+from benchmarks.peak_memory import PeakMemory
 from research.data import tokens
 from research.files import atomic
-from research.processes import backends
-from research.training.trainer import Trainer
+from research.processes import backends, command
+from research.processes.child import run_python
 
 SIZES = (20_000, 200_000, 1_000_000)
 STEPS = 64
 """Training steps that are timed, after as many to warm up."""
 TOKENIZED = 15_998
-"""Texts that are made into integers in both ways: those of the tutorial's train split."""
+"""Texts that are tokenized in both ways, as many as in the tutorial's train split."""
 WAYS = ("ours", "tutorial")
 PROCESSES = 3
-"""Of each way, one after the other in turn."""
-_SAMPLE_S = 0.02
+"""Processes of each way, in alternation."""
 
 
 class Repeated(Sequence[str]):
-    """Texts repeated to a number of documents, in an order that looks random; none is stored."""
+    """A number of documents in an order that looks random, made of fewer texts that repeat."""
 
     def __init__(self, texts: list[str], documents: int) -> None:
         self.texts, self.documents = texts, documents
@@ -59,104 +55,17 @@ class Repeated(Sequence[str]):
         return (self.texts[i] for i in self.order)
 
 
-class PeakMemory:
-    """The largest private memory of this process within a `with`, in MB, over that at its start.
-
-    Pages of mapped files don't count: the system takes them back whenever it needs room.
-    """
-
-    def __enter__(self) -> "PeakMemory":
-        self.start_mb = self.peak_mb = _private_mb()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-        self.over_start_mb = self.peak_mb - self.start_mb
-
-    def _watch(self) -> None:
-        while not self._end.wait(_SAMPLE_S):
-            self.peak_mb = max(self.peak_mb, _private_mb())
-
-
-def _private_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    raise OSError("expected RssAnon in /proc/self/status, received none; run this on Linux")
-
-
-def measure(documents: int) -> dict[str, Any]:
-    """Learns the vocabulary of `documents` texts, encodes them and trains on them."""
-    backends.select()
-    from benchmarks import check
-    # LAZY IMPORTS
-
-    loaded = work.load(50, quick=False)
-    texts = Repeated(loaded.texts, documents)
-    labels = loaded.labels[texts.order]
-    model = check.model(loaded)
-    trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
-    found: dict[str, Any] = {"documents": documents}
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
-        tokens.encode(loaded.texts[:100], loaded.vocabulary, work.SEQUENCE_LENGTH)
-        with PeakMemory() as memory:
-            seconds = timing.timed(lambda: tokens.learn_vocabulary(texts, work.VOCABULARY_SIZE))
-        found["learn"] = _cost(seconds, documents, memory)
-        with PeakMemory() as memory:
-            started = time.perf_counter()
-            token_ids = tokens.encode_cached(texts, loaded.vocabulary, work.SEQUENCE_LENGTH)
-            seconds = time.perf_counter() - started
-        found["encode"] = _cost(seconds, documents, memory)
-        order = np.random.default_rng(0).permutation(documents)
-        epoch = trainer.epoch(token_ids, labels, order, work.BATCH_SIZE)
-        with PeakMemory() as memory:
-            _until(epoch, STEPS)
-            seconds = timing.timed(lambda: _until(epoch, 2 * STEPS))
-        found["train"] = _cost(seconds, STEPS * work.BATCH_SIZE, memory)
-    return found
-
-
-def tokenize(way: str) -> dict[str, float]:
-    """Learns a vocabulary and makes `TOKENIZED` texts into integers, in one of `WAYS`."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # the tutorial's code runs on no other
-    backends.select()
-    from benchmarks import peers_tutorial
-
-    loaded = work.load(50, quick=False)
-    texts = list(Repeated(loaded.texts, TOKENIZED))
-    sizes = work.VOCABULARY_SIZE, work.SEQUENCE_LENGTH
-
-    def ours(texts: list[str]) -> None:
-        tokens.encode_cached(texts, tokens.learn_vocabulary(texts, sizes[0]), sizes[1])
-
-    def tutorial(texts: list[str]) -> None:
-        peers_tutorial.token_ids(texts, *sizes)
-
-    run = {"ours": ours, "tutorial": tutorial}[way]
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
-        run(loaded.texts[:100])  # imports what it needs
-        with PeakMemory() as memory:
-            seconds = timing.timed(lambda: run(texts))
-    return {"seconds": seconds, "peak_mb": memory.over_start_mb}
-
-
 def main(
     sizes: tuple[int, ...] = SIZES,
     record: Path = Path("results/scale.json"),
     only: str | None = None,
 ) -> None:
-    """Measures each size, and both ways to make integers, and writes a record.
+    """Measures each size, and both ways to tokenize, and writes a record.
 
     Args:
-      sizes: documents.
+      sizes: the numbers of documents.
       record: the JSON file to write.
-      only: measure this one size, or this way, in this process, and print the result as JSON.
+      only: measure only this size or way, in this process, and print the result as JSON.
     """
     if only is not None:
         print(json.dumps(tokenize(only) if only in WAYS else measure(int(only))))
@@ -173,24 +82,49 @@ def main(
         "tokenizing": tokenizing,
     }
     atomic.write_json(record, content)
-    print(f"record: {record}")
+    print(f"record: {record}; python -m benchmarks.table makes the table")
 
 
 def _in_a_process(only: str) -> dict[str, Any]:
     print(only, flush=True)
-    answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale", "--only", only],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode:
-        raise ValueError(
-            f"expected the process to succeed, received: {answer.stderr.strip()[-500:]}; "
-            f"run it alone: python -m benchmarks.scale --only {only}"
-        )
-    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-    return found
+    printed = run_python(["-m", "benchmarks.scale", "--only", only])
+    result: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return result
+
+
+def measure(documents: int) -> dict[str, Any]:
+    """Learn the vocabulary of that many documents, encode them and train on them.
+
+    Returns:
+      `documents`, and the costs of `learn`, `encode` and `train`: `us_per_document` and `peak_mb`.
+    """
+    backends.select()
+    from benchmarks import timing
+    from research.training.trainer import Trainer
+
+    data = workload.load(50, quick=False)
+    texts = Repeated(data.texts, documents)
+    labels = data.labels[texts.order]
+    trainer = Trainer(workload.network(data), "rmsprop", learning_rate=1e-3)
+    costs: dict[str, Any] = {"documents": documents}
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
+        tokens.encode(data.texts[:100], data.vocabulary, workload.SEQUENCE_LENGTH)  # imports
+        with PeakMemory() as memory:
+            seconds = timing.timed(lambda: tokens.learn_vocabulary(texts, workload.VOCABULARY_SIZE))
+        costs["learn"] = _cost(seconds, documents, memory)
+        with PeakMemory() as memory:
+            started = time.perf_counter()
+            token_ids = tokens.encode_cached(texts, data.vocabulary, workload.SEQUENCE_LENGTH)
+            seconds = time.perf_counter() - started
+        costs["encode"] = _cost(seconds, documents, memory)
+        order = np.random.default_rng(0).permutation(documents)
+        epoch = trainer.epoch(token_ids, labels, order, workload.BATCH_SIZE)
+        with PeakMemory() as memory:
+            _until(epoch, STEPS)
+            seconds = timing.timed(lambda: _until(epoch, 2 * STEPS))
+        costs["train"] = _cost(seconds, STEPS * workload.BATCH_SIZE, memory)
+    return costs
 
 
 def _until(epoch: Iterator[tuple[int, Any]], steps: int) -> None:
@@ -201,8 +135,35 @@ def _cost(seconds: float, documents: int, memory: PeakMemory) -> dict[str, float
     return {"us_per_document": 1e6 * seconds / documents, "peak_mb": memory.over_start_mb}
 
 
+def tokenize(way: str) -> dict[str, float]:
+    """Learn a vocabulary of `TOKENIZED` texts and encode them, in one of `WAYS`.
+
+    Returns:
+      `seconds` and `peak_mb`.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the tutorial's code runs on no other
+    backends.select()
+    from benchmarks import timing
+    from benchmarks.peers import tutorial
+
+    data = workload.load(50, quick=False)
+    texts = list(Repeated(data.texts, TOKENIZED))
+    vocabulary_size, sequence_length = workload.VOCABULARY_SIZE, workload.SEQUENCE_LENGTH
+
+    def run(texts: list[str]) -> None:
+        if way == "tutorial":
+            tutorial.token_ids(texts, vocabulary_size, sequence_length)
+        else:
+            vocabulary = tokens.learn_vocabulary(texts, vocabulary_size)
+            tokens.encode_cached(texts, vocabulary, sequence_length)
+
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
+        run(data.texts[:100])  # imports what it needs
+        with PeakMemory() as memory:
+            seconds = timing.timed(lambda: run(texts))
+    return {"seconds": seconds, "peak_mb": memory.over_start_mb}
+
+
 if __name__ == "__main__":
-    try:
-        tyro.cli(main, prog="python -m benchmarks.scale")
-    except (ValueError, OSError) as error:
-        sys.exit("error: " + " ".join(str(error).split()))
+    command.run(main)

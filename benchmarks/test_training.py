@@ -1,9 +1,8 @@
 """Times a training step: ours, that of `model.fit`, and that of a native peer.
 
-One of these tests is run by a process of its own: `python -m benchmarks.run` starts them all.
+Each test runs in a process that `python -m benchmarks.run` starts.
 """
 
-import importlib
 import itertools
 from typing import Any
 
@@ -12,10 +11,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from benchmarks import check, peers_tutorial, timing
-from benchmarks.work import Work, training_flop
-from research.training.trainer import Trainer
+from benchmarks import equality, peers, timing
+from benchmarks.peers import tutorial
+from benchmarks.workload import Workload, network, training_flop
 from research.processes.memory import keep_freed_memory
+from research.training.trainer import Trainer
 
 BACKEND = keras.backend.backend()
 JIT = {
@@ -26,18 +26,18 @@ JIT = {
 }
 """What compiles a step of Keras, by backend and `jit_compile`."""
 
-PEERS = importlib.import_module(f"benchmarks.peers_{BACKEND}")
+MODES = peers.native(BACKEND).MODES
 
 
-def test_step(benchmark: Any, work: Work, quick: bool) -> None:
-    """Our compiled step, on batches that are on the device; it waits at the end of each round."""
+def test_step(benchmark: Any, workload: Workload, quick: bool) -> None:
+    """Our compiled step, on batches that are on the device. It waits at the end of each round."""
     keep_freed_memory()  # as our commands do
-    model = check.model(work)
+    model = network(workload)
     trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
     batches = itertools.cycle(
         [
             (ops.convert_to_tensor(x), ops.convert_to_tensor(y))
-            for x, y in zip(*_batches(work), strict=True)
+            for x, y in zip(*_batches(workload), strict=True)
         ]
     )
 
@@ -51,22 +51,22 @@ def test_step(benchmark: Any, work: Work, quick: bool) -> None:
         lambda: train(steps),
         jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
         first_call_s=first_call_s,
-        **_about(model, steps, steps * work.batch_size),
+        **_about(model, steps, steps * workload.batch_size),
     )
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_epoch(benchmark: Any, work: Work, quick: bool, precision: str) -> None:
+def test_epoch(benchmark: Any, workload: Workload, quick: bool, precision: str) -> None:
     """An epoch as `research.train` runs it, from token ids in a memory-mapped file."""
     keep_freed_memory()
-    model = check.model(work, precision=precision)
+    model = network(workload, precision=precision)
     trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
-    examples = work.epoch_examples
+    examples = workload.epoch_examples
     epochs = itertools.count()
 
     def train() -> None:
         order = np.random.default_rng((0, next(epochs))).permutation(examples)
-        for _ in trainer.epoch(work.token_ids, work.labels, order, work.batch_size):
+        for _ in trainer.epoch(workload.token_ids, workload.labels, order, workload.batch_size):
             pass
 
     timing.rounds(
@@ -74,45 +74,46 @@ def test_epoch(benchmark: Any, work: Work, quick: bool, precision: str) -> None:
         quick,
         train,
         jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
-        **_about(model, -(-examples // work.batch_size), examples),
+        **_about(model, -(-examples // workload.batch_size), examples),
     )
 
 
-def test_fit(benchmark: Any, work: Work, quick: bool) -> None:
+def test_fit(benchmark: Any, workload: Workload, quick: bool) -> None:
     """An epoch of the tutorial's `model.fit`, without its progress bar and validation."""
-    model = peers_tutorial.network(work.matrix, len(work.class_names))
-    examples = work.epoch_examples
-    # In memory, as the tutorial's vectorizer gives it.
-    x_train, y_train = np.array(work.token_ids[:examples], "int64"), work.labels[:examples]
+    model = tutorial.network(workload.matrix, len(workload.class_names))
+    examples = workload.epoch_examples
+    # In memory, as the tutorial's vectorizer returns them.
+    x_train, y_train = np.array(workload.token_ids[:examples], "int64"), workload.labels[:examples]
 
     def train() -> None:
-        model.fit(x_train, y_train, batch_size=work.batch_size, epochs=1, verbose=0)
+        model.fit(x_train, y_train, batch_size=workload.batch_size, epochs=1, verbose=0)
 
-    ours = check.model(work)  # the same sizes, and the tutorial's network knows no length
+    # Our model has the same sizes. The tutorial's does not know the length of its texts.
+    ours = network(workload)
     timing.rounds(
         benchmark,
         quick,
         train,
         jit=JIT.get((BACKEND, model.jit_compile), "none"),
-        **_about(ours, -(-examples // work.batch_size), examples),
+        **_about(ours, -(-examples // workload.batch_size), examples),
     )
 
 
 @pytest.mark.parametrize("memory", ["as is", "kept"])
-@pytest.mark.parametrize("mode", PEERS.MODES)
-def test_peer(benchmark: Any, work: Work, quick: bool, mode: str, memory: str) -> None:
-    """A native peer, on batches that are on the device, once it is shown to compute the same."""
-    if memory == "kept":  # what our commands do, for whoever thinks of it
-        keep_freed_memory()
-    differences = check.differences(work, mode)
-    if not max(differences.values()) <= check.TOLERANCE:
+@pytest.mark.parametrize("mode", MODES)
+def test_peer(benchmark: Any, workload: Workload, quick: bool, mode: str, memory: str) -> None:
+    """A native peer, on batches that are on the device, if it computes what our model computes."""
+    if memory == "kept":
+        keep_freed_memory()  # as our commands do
+    differences = equality.differences(workload, mode)
+    if not max(differences.values()) <= equality.TOLERANCE:  # written so that NaN fails
         pytest.fail(
-            f"expected the loss, gradients and step of our model within {check.TOLERANCE:g}, "
+            f"expected the loss, gradients and step of our model within {equality.TOLERANCE:g}, "
             f"received differences {differences}; correct the peer, it was not timed",
             pytrace=False,
         )
-    peer = check.peer(work, mode)
-    token_ids, labels = _batches(work)
+    peer = equality.peer(workload, mode)
+    token_ids, labels = _batches(workload)
     on_device = {1: peer.put(token_ids[:1], labels[:1])}
     steps, first_call_s = timing.steps_in_a_round(lambda count: peer.train(on_device[count]), quick)
     on_device[steps] = peer.put(token_ids[:steps], labels[:steps])
@@ -120,22 +121,22 @@ def test_peer(benchmark: Any, work: Work, quick: bool, mode: str, memory: str) -
         benchmark,
         quick,
         lambda: peer.train(on_device[steps]),
-        jit=PEERS.MODES[mode],
+        jit=MODES[mode],
         check=differences,
         first_call_s=first_call_s,
-        **_about(check.model(work), steps, steps * work.batch_size),
+        **_about(network(workload), steps, steps * workload.batch_size),
     )
 
 
-def _batches(work: Work) -> tuple[np.ndarray, np.ndarray]:
-    """Returns 8 batches, or as many as there are.
+def _batches(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
+    """Return 8 batches, or as many as there are.
 
     They are int32[steps, batch, sequence_length] and int32[steps, batch].
     """
-    steps = min(8, len(work.labels) // work.batch_size)
-    examples = np.random.default_rng(0).permutation(len(work.labels))
-    chosen = examples[: steps * work.batch_size].reshape(steps, work.batch_size)
-    return work.token_ids[chosen], work.labels[chosen]
+    steps = min(8, len(workload.labels) // workload.batch_size)
+    examples = np.random.default_rng(0).permutation(len(workload.labels))
+    chosen = examples[: steps * workload.batch_size].reshape(steps, workload.batch_size)
+    return workload.token_ids[chosen], workload.labels[chosen]
 
 
 def _about(model: keras.Model, steps: int, examples: int) -> dict[str, Any]:

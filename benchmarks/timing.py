@@ -1,4 +1,4 @@
-"""How a thing is timed: a warm-up until it is steady, then rounds by pytest-benchmark."""
+"""How a thing is timed: a warm-up until times are steady, then rounds by pytest-benchmark."""
 
 import statistics
 import time
@@ -9,28 +9,28 @@ from benchmarks import machine
 from research.training.devices import device_name
 
 STEADY_ROUNDS = 3
-"""The warm-up ends when the last so many rounds differ by less than `STEADY_SPREAD`..."""
+"""The warm-up ends when this many rounds in a row differ by less than `STEADY_SPREAD`..."""
 STEADY_SPREAD = 0.05
 WARM_UP_S = 3.0
 """...or after this time."""
 TIMED_S = 2.0
-"""Rounds are timed for about so long, within `LEAST_ROUNDS` and `MOST_ROUNDS`."""
+"""Rounds are timed for about this long, but `LEAST_ROUNDS` at least and `MOST_ROUNDS` at most."""
 LEAST_ROUNDS = 3
 MOST_ROUNDS = 20
 
 
 def rounds(benchmark: Any, quick: bool, target: Callable[[], Any], **about: Any) -> None:
-    """Times `target`, and leaves with the times what a row of the record needs.
+    """Time `target`, and store what the record needs besides the times.
 
     Args:
-      benchmark: pytest-benchmark's fixture.
-      quick: a few rounds will do, since nobody reads the times.
-      target: a round; it must wait for the device before it returns.
-      about: what else goes into the record, such as `jit` and `units`, the steps in a round. A
-        `first_call_s` replaces the time of the first round, where another call came before it.
+      benchmark: the fixture of pytest-benchmark.
+      quick: time two rounds only, for a try whose times do not matter.
+      target: runs a round, and waits for the device before it returns.
+      about: what else goes into the record, such as `jit` and `units`, the steps of a round. Give
+        `first_call_s` if something was called before the first round.
     """
     device = device_name()
-    is_training = "gflop" in about  # all else is not about arithmetic
+    is_training = "gflop" in about  # only training is compared with the rate of products
     rates = [machine.matmul_gflops(device, quick)] if is_training else []
     first_call_s = timed(target)
     warm_up_s = warm_up(target, 0.0 if quick else WARM_UP_S)
@@ -51,7 +51,7 @@ def rounds(benchmark: Any, quick: bool, target: Callable[[], Any], **about: Any)
 
 
 def warm_up(target: Callable[[], Any], limit_s: float) -> list[float]:
-    """Calls `target` until its times are steady or the limit is over; returns them in seconds."""
+    """Call `target` until its times are steady or the limit is reached; return them in seconds."""
     times: list[float] = []
     while not times or (sum(times) < limit_s and not is_steady(times)):
         times.append(timed(target))
@@ -59,34 +59,33 @@ def warm_up(target: Callable[[], Any], limit_s: float) -> list[float]:
 
 
 def is_steady(times: list[float]) -> bool:
-    """Returns whether the last rounds differ by less than `STEADY_SPREAD` of their median."""
+    """Return whether the last rounds differ by less than `STEADY_SPREAD` of their median."""
     last = times[-STEADY_ROUNDS:]
-    return len(last) == STEADY_ROUNDS and max(last) - min(last) < STEADY_SPREAD * statistics.median(
-        last
-    )
+    spread = max(last) - min(last)
+    return len(last) == STEADY_ROUNDS and spread < STEADY_SPREAD * statistics.median(last)
 
 
 def round_count(round_s: float) -> int:
-    """Returns how many rounds of this length are timed."""
+    """Return how many rounds of this length to time."""
     return min(max(round(TIMED_S / round_s), LEAST_ROUNDS), MOST_ROUNDS)
 
 
 def steps_in_a_round(train: Callable[[int], Any], quick: bool) -> tuple[int, float]:
-    """Returns how many steps, 1 to 8, take half a second, and the seconds of the very first.
+    """Return how many steps, 1 to 8, take half a second, and the seconds of the very first step.
 
-    So a round is long beside the clock's grain and the wait at its end, and there are several even
-    of a step that takes seconds.
+    A round of this length is long compared with the resolution of the clock and with the wait at
+    its end. Even if a step takes seconds, there are several rounds.
 
     Args:
       train: takes a number of steps, and waits for the device.
-      quick: two steps will do.
+      quick: use two steps, for a try whose times do not matter.
     """
     first_call_s, step_s = (timed(lambda: train(1)) for _ in range(2))
     return (2 if quick else min(max(round(0.5 / step_s), 1), 8)), first_call_s
 
 
 def timed(call: Callable[[], Any]) -> float:
-    """Returns the seconds that a call takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started

@@ -12,6 +12,7 @@ import tyro
 
 import research
 from research.processes import command
+from research.processes.memory import keep_freed_memory
 
 _TEXTS_AT_A_TIME = 1_000
 
@@ -28,11 +29,12 @@ def main(
 
     Args:
       run: the run folder that `python -m research.train` printed.
-      texts: the texts; without any, each line of the standard input is one.
-      top: how many labels, the most probable first, each with its probability.
+      texts: the texts; if none is given, each line of standard input is a text.
+      top: how many labels to print, the most probable first, each with its probability.
       as_json: print a JSON object for each text instead.
       checkpoint: the weights of the epoch with the best validation accuracy, or of the last one.
     """
+    keep_freed_memory()
     if not texts and sys.stdin.isatty():
         raise ValueError(
             "expected texts, received none; give them as arguments, or as lines on standard input"
@@ -40,8 +42,8 @@ def main(
     classifier = research.load(run, checkpoint)
     if not 1 <= top <= len(classifier.classes):
         raise ValueError(
-            f"expected --top from 1 to {len(classifier.classes)}, the number of classes, "
-            f"received {top}; change it"
+            f"expected --top to be from 1 to {len(classifier.classes)}, the number of classes, "
+            f"received {top}"
         )
     source = iter(texts) if texts else _lines()
     while batch := list(islice(source, _TEXTS_AT_A_TIME)):
@@ -56,7 +58,7 @@ def _lines() -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"expected UTF-8 on standard input, received {error.object[error.start]:#04x} at "
-                f"byte {error.start} of line {number}; convert the text, as with iconv"
+                f"byte {error.start} of line {number}; convert the text, for example with iconv"
             ) from None
 
 
@@ -66,7 +68,7 @@ def _line(text: str, row: np.ndarray, classes: Sequence[str], top: int, as_json:
         labels = [{"label": classes[i], "probability": round(float(row[i]), 6)} for i in best]
         return json.dumps({"text": text, "predictions": labels}, ensure_ascii=False)
     columns = [column for i in best for column in (classes[i], f"{row[i]:.4f}")]
-    # White space in a text would break the columns or the lines; --json keeps it.
+    # Tabs and line breaks in a text would break the columns and lines. --json keeps them.
     return "\t".join([*columns, " ".join(text.split())])
 
 

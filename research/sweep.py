@@ -1,14 +1,13 @@
 """Trains and evaluates a grid of runs on Ray: `python -m research.sweep EXPERIMENT...`.
 
-Experiments, seeds and backends make the grid. A run is a Ray task that starts `research.train` and
-then `research.evaluate`, as processes of their own, since a process has exactly one backend.
+The grid has a run for each experiment, seed and backend. A run starts `research.train` and then
+`research.evaluate`, each in a process of its own, since a process has exactly one backend.
 """
 
 import contextlib
 import datetime
 import functools
 import json
-import os
 import shlex
 import signal
 import sys
@@ -29,22 +28,25 @@ from rich.table import Table
 from research import experiments
 from research.config import Config
 from research.data import corpora
+from research.data.corpora import CorpusSource
 from research.files import atomic
 from research.processes import backends, command
 from research.processes.choices import choose
+from research.training import run_folder
+from research.training.cluster import Cluster, connect
 
 POLL_SECONDS = 0.5
 
-# The order of the table, which is cut at its end where the terminal is too low for it.
+# The order of the table. Where the terminal is too low for it, its end is cut off.
 STATES = ("running", "failed", "done", "recorded", "stopped", "waiting")
 
 
 @dataclass(frozen=True)
-class Options:
+class GridOptions:
     """Trains and evaluates every EXPERIMENT with every seed on every backend.
 
-    A run whose record is in results/runs is skipped, and one that was begun goes on. Options after
-    a `--` are those of `python -m research.train`, for all runs: `-- --corpus-path news20.tar.gz`.
+    A run that has a record in results/runs is skipped, and one that was begun is continued. Options
+    after a `--` are passed to `python -m research.train`: `-- --corpus-path news20.tar.gz`.
     """
 
     experiment: tyro.conf.Positional[tuple[str, ...]]
@@ -52,17 +54,17 @@ class Options:
     seeds: int = 1
     """How many seeds, from 0."""
     backends: Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")] = None
-    """Backends, with commas between them; by default the one that a command takes by itself."""
+    """Backends, separated by commas; by default KERAS_BACKEND, or the first that is installed."""
     address: str | None = None
-    """A Ray cluster that runs, as HOST:PORT or auto; by default one of its own on this machine.
-    Its machines must have this package installed, and share this working directory."""
+    """A running Ray cluster, as HOST:PORT or auto; by default a new one on this machine. The
+    machines of a cluster must have this package installed and share this working directory."""
     cpus: int | None = None
-    """Cores, and so threads, of a run; by default all of a machine's, or its share for a GPU, so
-    that runs don't slow each other down and step times compare."""
+    """Cores, and so threads, of a run. By default all of a machine, or its cores per GPU, so that
+    runs don't slow each other down and their step times can be compared."""
 
 
 @dataclass(frozen=True)
-class Passed:
+class TrainingOptions:
     """The options after a `--`."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
@@ -70,7 +72,19 @@ class Passed:
 
 @dataclass
 class Job:
-    """A run of the grid, and how it fares: `state` is one of `STATES`."""
+    """A run of the grid and its progress.
+
+    Attributes:
+      experiment: the name of the experiment.
+      backend: the name of the backend.
+      config: the options of the run.
+      state: one of `STATES`.
+      reason: why it failed, or "".
+      history: its epochs so far.
+      log_begin: the size of the log, in bytes, when the job was queued.
+      started: when it was first seen running, by the monotonic clock.
+      seconds: the time since then.
+    """
 
     experiment: str
     backend: str
@@ -78,6 +92,7 @@ class Job:
     state: str = "waiting"
     reason: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
+    log_begin: int = 0
     started: float | None = None
     seconds: float = 0.0
 
@@ -87,8 +102,21 @@ class Job:
         self.log = Path("runs", f"{self.name}.log")  # beside it: a new run folder must be empty
         self.record = Path("results/runs", f"{self.name}.json")
 
+    def commands(self, passed: Sequence[str]) -> list[list[str]]:
+        """Return the modules to run, each with its arguments."""
+        seed, run, record = str(self.config.seed), str(self.run), str(self.record)
+        own = ["--seed", seed, "--run-dir", run, "--resume"]
+        return [
+            ["research.train", self.experiment, *passed, *own],
+            ["research.evaluate", run, "--record", record],
+        ]
+
+    def has_output(self) -> bool:
+        """Return whether the log has grown since the job was queued."""
+        return self.log.exists() and self.log.stat().st_size > self.log_begin
+
     def follow(self, state: str) -> None:
-        """Notes its state, the time since it was first seen running, and its epochs so far."""
+        """Note the state, the time since the job was first seen running, and its epochs so far."""
         now = time.monotonic()
         self.started = self.started or now
         self.state, self.seconds = state, now - self.started
@@ -97,7 +125,7 @@ class Job:
             self.history = [json.loads(line) for line in lines]
 
     def figures(self) -> tuple[str, str, str]:
-        """Returns epochs, best validation accuracy, which is no test score, and time, or ""."""
+        """Return epochs, best validation accuracy and time; "" for what is not known yet."""
         epochs = f"{len(self.history)}/{self.config.epochs}" if self.history else ""
         scores = [e["validation_accuracy"] for e in self.history if "validation_accuracy" in e]
         best = max(scores, default=None)
@@ -113,37 +141,45 @@ class Job:
 
 
 def main() -> None:
-    """Parses the command line, runs the grid, and exits with 1 if a run failed."""
-    arguments, passed = sys.argv[1:], []
-    if "--" in arguments:
-        end = arguments.index("--")
-        arguments, passed = arguments[:end], arguments[end + 1 :]
-    options = tyro.cli(Options, args=arguments, prog=command.program())
-    jobs = _grid(options, passed)
+    """Parse the command line, run the grid, and exit with 1 if a run failed."""
+    options, passed = parse(sys.argv[1:])
+    jobs = make_jobs(options, passed)
     for job in jobs:
-        _look_up(job)
+        look_up(job)
     received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
+        received.append(number)  # Ray raises a KeyboardInterrupt of its own in place of this one
         raise KeyboardInterrupt
 
-    with _display(jobs) as display:
+    with live_display(jobs) as refresh:
         waiting = [job for job in jobs if job.state == "waiting"]
         if waiting:
-            with _ray(options.address) as ray:
-                signal.signal(signal.SIGINT, stop)  # now, since Ray sets its own
+            with connect(options.address, options.cpus) as cluster:
+                signal.signal(signal.SIGINT, stop)  # only now, since Ray sets its own handlers
                 signal.signal(signal.SIGTERM, stop)
-                _run(ray, waiting, passed, options.cpus, display)
+                run_jobs(cluster, waiting, passed, refresh)
     failures = [job for job in jobs if job.state == "failed"]
-    print(*failures, _counts(jobs), sep="\n")
+    print(*failures, counts(jobs), sep="\n")
     if received:
-        print(f"go on with: {shlex.join(['python', '-m', 'research.sweep', *sys.argv[1:]])}")
+        print(f"continue with: {shlex.join(['python', '-m', 'research.sweep', *sys.argv[1:]])}")
         sys.exit(128 + received[0])
     sys.exit(1 if failures else 0)
 
 
-def _grid(options: Options, passed: Sequence[str]) -> list[Job]:
+def parse(arguments: list[str]) -> tuple[GridOptions, list[str]]:
+    """Return the options of the sweep, and the arguments after `--` for the training."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = tyro.cli(GridOptions, args=arguments[:end], prog=command.program())
+    return options, arguments[end + 1 :]
+
+
+def make_jobs(options: GridOptions, passed: Sequence[str]) -> list[Job]:
+    """Return a job for each experiment, seed and backend.
+
+    Raises:
+      ValueError: an option is missing, unknown or out of its range.
+    """
     if not options.experiment:
         known = ", ".join(experiments.EXPERIMENTS)
         raise ValueError(f"expected experiments, received none; name some of {known}")
@@ -155,41 +191,46 @@ def _grid(options: Options, passed: Sequence[str]) -> list[Job]:
         choose("a backend", backend, backends.BACKENDS)
     jobs = []
     for experiment in dict.fromkeys(options.experiment):
-        default = experiments.get(experiment)
-        prog = f"{command.program()} ... --"
-        config = tyro.cli(Passed, args=passed, default=Passed(default), prog=prog).config
-        if config.seed != default.seed:
-            raise ValueError(
-                f"expected seeds by --seeds, received --seed {config.seed}; leave it out"
-            )
+        config = experiment_config(experiment, passed)
         for seed in range(options.seeds):
             for backend in dict.fromkeys(wanted):
                 jobs.append(Job(experiment, backend, replace(config, seed=seed)))
     return jobs
 
 
-def _look_up(job: Job) -> None:
-    """Finds out whether a run has its record, or whether another run stands in its place."""
+def experiment_config(experiment: str, passed: Sequence[str]) -> Config:
+    """Return the options of an experiment, changed by those after the `--`."""
+    default = experiments.get(experiment)
+    prog = f"{command.program()} ... --"
+    config = tyro.cli(
+        TrainingOptions, args=passed, default=TrainingOptions(default), prog=prog
+    ).config
+    if config.seed != default.seed:
+        raise ValueError(f"expected seeds by --seeds, received --seed {config.seed}; leave it out")
+    return config
+
+
+def look_up(job: Job) -> None:
+    """Set the state of a job from its record, or from the run folder that is in its place."""
     if job.record.exists():
         record = atomic.read_json(job.record)
         job.history = record["history"]
-        job.reason = _difference(job.record, record["config"], job.config)
+        job.reason = other_options(job.record, record["config"], job.config)
         if job.config.corpus_path and not job.reason:
-            before, now = record["data"]["corpus_digest"], _digest(replace(job.config, seed=0))
-            if before != now:
-                job.reason = (
-                    f"expected {job.record} to be of the corpus at {job.config.corpus_path}, "
-                    "received one of another corpus; move it away"
-                )
+            job.reason = other_corpus(job, record["data"]["corpus_digest"])
         job.state = "failed" if job.reason else "recorded"
     elif (job.run / "config.json").exists():
-        job.reason = _difference(job.run, atomic.read_json(job.run / "config.json"), job.config)
+        saved = run_folder.read_json(job.run / "config.json")
+        job.reason = other_options(job.run, saved, job.config)
         job.state = "failed" if job.reason else "waiting"
 
 
-def _difference(place: Path, saved: Mapping[str, Any], config: Config) -> str:
-    # A corpus is known by its digest, not by where it lies. An option that is younger than the
-    # record had its default.
+def other_options(place: Path, saved: Mapping[str, Any], config: Config) -> str:
+    """Return in which options a record or run differs from what is wanted, or "".
+
+    An option that is younger than the record has its default there. The path of the corpus may
+    differ, since a corpus is known by its digest.
+    """
     before = Config().to_json() | dict(saved) | {"corpus_path": None}
     now = config.to_json() | {"corpus_path": None}
     differing = [name for name in before if before[name] != now.get(name)]
@@ -201,96 +242,85 @@ def _difference(place: Path, saved: Mapping[str, Any], config: Config) -> str:
     return f"expected {place} with {expected}, received it with {received}; move it away"
 
 
+def other_corpus(job: Job, recorded_digest: str) -> str:
+    """Return that the record of a job is of another corpus, or ""."""
+    if corpus_digest(job.config.corpus_source) == recorded_digest:
+        return ""
+    return (
+        f"expected {job.record} to be of the corpus at {job.config.corpus_path}, "
+        "received one of another corpus; move it away"
+    )
+
+
 @functools.cache
-def _digest(config: Config) -> str:
-    return corpora.load(
-        config.corpus,
-        config.corpus_path,
-        text_column=config.text_column,
-        label_column=config.label_column,
-        split_column=config.split_column,
-    ).digest
+def corpus_digest(source: CorpusSource) -> str:
+    """Return the digest of a corpus, which is loaded once however many jobs use it."""
+    return corpora.load(source).digest
 
 
-def _run(
-    ray: Any,
-    jobs: Sequence[Job],
-    passed: Sequence[str],
-    cpus: int | None,
-    display: Callable[[], None],
+def run_jobs(
+    cluster: Cluster, jobs: Sequence[Job], passed: Sequence[str], refresh: Callable[[], None]
 ) -> None:
-    """Runs the jobs and keeps their states; Ctrl-C lets them save and stop."""
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores = [int(machine["CPU"]) for machine in machines if "CPU" in machine]
-    gpus = max(int(machine.get("GPU", 0)) for machine in machines)
-    if cpus is not None and cpus > max(cores):
-        raise ValueError(f"expected --cpus of up to {max(cores)}, received {cpus}; lower it")
-    settings = {name: os.environ[name] for name in _THREADS if name in os.environ}
-    if cpus is not None and cpus < max(cores):
-        settings = dict.fromkeys(_THREADS, str(cpus))
-    # A task whose worker died is begun again by Ray, three times, and its training goes on.
-    task = ray.remote(
-        num_cpus=cpus or max(1, min(cores) // max(1, gpus)),
-        num_gpus=min(1, gpus),
-    )(_execute)
+    """Run the jobs and keep their states up to date; on KeyboardInterrupt let them save and stop.
 
-    tasks, sizes = {}, {}
+    Args:
+      cluster: where they run.
+      jobs: those to run.
+      passed: options of the training.
+      refresh: is called after each change, and shows the jobs.
+    """
+    job_of: dict[Any, Job] = {}
     for job in jobs:
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        sizes[job.name] = job.log.stat().st_size if job.log.exists() else 0
-        seed, run, record = str(job.config.seed), str(job.run), str(job.record)
-        train = [job.experiment, *passed, "--seed", seed, "--run-dir", run, "--resume"]
-        commands = [["research.train", *train], ["research.evaluate", run, "--record", record]]
-        environment = settings | {"KERAS_BACKEND": job.backend}
-        tasks[task.remote(commands, environment, Path.cwd(), job.log)] = job
+        job.log_begin = job.log.stat().st_size if job.log.exists() else 0
+        environment = {"KERAS_BACKEND": job.backend}
+        job_of[cluster.start(job.commands(passed), environment, job.log)] = job
 
-    def settle(reference: Any) -> None:
-        job = tasks[reference]
-        try:
-            job.reason = ray.get(reference)
-        except ray.exceptions.TaskCancelledError:
-            job.state = "stopped" if job.state == "running" else "waiting"
-            return
-        except ray.exceptions.RayError as error:
-            job.reason = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
-        job.follow("failed" if job.reason else "done")
-
-    pending = list(tasks)
+    pending = list(job_of)
     try:
         while pending:
-            done, pending = ray.wait(pending, timeout=POLL_SECONDS)
-            for reference in done:
-                settle(reference)
-            for job in (tasks[reference] for reference in pending):
-                if job.log.exists() and job.log.stat().st_size > sizes[job.name]:
+            ended, pending = cluster.wait(pending, POLL_SECONDS)
+            for reference in ended:
+                settle(job_of[reference], cluster.outcome(reference))
+            for job in (job_of[reference] for reference in pending):
+                if job.has_output():
                     job.follow("running")
-            display()
+            refresh()
     except KeyboardInterrupt:
-        print("\nstopping; runs save first; once more to leave at once", file=sys.stderr)
-        left = [
-            reference for reference, job in tasks.items() if job.state in ("running", "waiting")
-        ]
-        for reference in left:
-            ray.cancel(reference)
-        for reference in left:
-            settle(reference)
-        display()
+        print(
+            "\nstopping; the runs save first; press Ctrl-C again to leave at once", file=sys.stderr
+        )
+        unsettled = [r for r, job in job_of.items() if job.state in ("running", "waiting")]
+        for reference in unsettled:
+            cluster.cancel(reference)
+        for reference in unsettled:
+            settle(job_of[reference], cluster.outcome(reference))
+        refresh()
+
+
+def settle(job: Job, outcome: str | None) -> None:
+    """Set the last state of a job: `outcome` is why it failed, "", or None if it was cancelled."""
+    if outcome is None:
+        job.state = "stopped" if job.state == "running" else "waiting"
+    else:
+        job.reason = outcome
+        job.follow("failed" if outcome else "done")
 
 
 @contextlib.contextmanager
-def _display(jobs: Sequence[Job]) -> Iterator[Callable[[], None]]:
-    """Gives what shows the jobs as they stand: in a terminal a table, else a line per change."""
+def live_display(jobs: Sequence[Job]) -> Iterator[Callable[[], None]]:
+    """Give what shows the jobs: as a table in a terminal, else as a line for each change."""
     console = Console(highlight=False, markup=False)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
 
             def show() -> None:
                 failures = [str(job) for job in jobs if job.state == "failed"]
-                live.update(Group(_counts(jobs), *failures, _table(jobs)), refresh=True)
+                live.update(Group(counts(jobs), *failures, table(jobs)), refresh=True)
 
             show()
             yield show
-            live.update(_table(jobs), refresh=True)
+            live.update(table(jobs), refresh=True)
     else:
         said = {job.name: "waiting" for job in jobs}
 
@@ -304,16 +334,18 @@ def _display(jobs: Sequence[Job]) -> Iterator[Callable[[], None]]:
         yield say
 
 
-def _table(jobs: Sequence[Job]) -> Table:
-    table = Table("experiment", "backend", "seed", "state", box=box.ROUNDED)
+def table(jobs: Sequence[Job]) -> Table:
+    """Return the jobs as a table, sorted by state."""
+    rows = Table("experiment", "backend", "seed", "state", box=box.ROUNDED)
     for column in ("epoch", "validation", "time"):
-        table.add_column(column, justify="right")
+        rows.add_column(column, justify="right")
     for job in sorted(jobs, key=lambda job: STATES.index(job.state)):
-        table.add_row(job.experiment, job.backend, str(job.config.seed), job.state, *job.figures())
-    return table
+        rows.add_row(job.experiment, job.backend, str(job.config.seed), job.state, *job.figures())
+    return rows
 
 
-def _counts(jobs: Sequence[Job]) -> str:
+def counts(jobs: Sequence[Job]) -> str:
+    """Return how many jobs are in each state."""
     count = Counter(job.state for job in jobs)
     return f"{len(jobs)} runs: " + ", ".join(f"{count[s]} {s}" for s in STATES if count[s])
 

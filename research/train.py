@@ -248,7 +248,7 @@ def train_epoch(
     return running
 
 
-def validation_scores(model: "keras.Model", data: Data) -> dict[str, float]:
+def validation_scores(model: "keras.Model", data: Data) -> dict[str, Any]:
     """Return the scores on the validation split, by names that begin with `validation_`."""
     from research.training.inference import predict_probabilities  # after the backend is settled
 

@@ -1,8 +1,8 @@
 """The commands as a user types them: what they print, write and refuse."""
 
+import contextlib
 import io
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -10,73 +10,35 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import TOPICS, options
+from conftest import TOPICS, assert_refused, options, python
 
 import research
 from research import evaluate, predict, train
 from research.config import Config
+from research.data import corpora
 from research.evaluation.metrics import read_predictions
+from research.files import atomic
+from research.processes import backends, command
+from research.training import checkpoints
 
 TEXTS = [*TOPICS.values(), "the\ta  of", "größer"]
 
 
-def python(*arguments, **more):
-    finished = subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, check=False, text=True, **more
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        yield
-
-
-@pytest.fixture(scope="module")
-def trained(cache, tiny, tmp_path_factory):
+def trained(tiny, tmp_path_factory):
     """What `python -m research.train` printed, and the run that it wrote."""
     run = tmp_path_factory.mktemp("runs") / "a run"
     arguments = options(tiny | {"epochs": 1, "learning_rate": 0.003, "batch_size": 16})
-    return python("-m", "research.train", *arguments, "--run-dir", run), run
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(sys, "argv", ["research/train.py", *arguments, "--run-dir", str(run)])
+        train.main()
+    return out.getvalue(), run
 
 
 @pytest.fixture
 def run(trained, tmp_path):
     """A copy of the trained run, to write into."""
     return shutil.copytree(trained[1], tmp_path / "run")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs a command in this process: its exit code, and what it wrote to stdout and stderr."""
-
-    def call(module, *arguments, stdin=b""):
-        name = module.__name__.rpartition(".")[2]
-        monkeypatch.setattr(sys, "argv", [f"research/{name}.py", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="ascii"))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as leaving:
-            command.guard(train.main) if module is train else command.run(module.main)
-        out, err = capsys.readouterr()
-        if isinstance(leaving.value.code, str):  # Python prints it, and exits with 1
-            return 1, out, err + leaving.value.code + "\n"
-        return leaving.value.code, out, err
-
-    return call
-
-
-def assert_refused(answer, *parts):
-    """The last line says what was wrong, in three parts and without a traceback."""
-    code, out, err = answer
-    assert code == 1
-    assert "Traceback" not in out + err
-    line = err.splitlines()[-1]
-    assert line.startswith("error: expected ")
-    for part in ("received", "; ", *parts):
-        assert part in line
 
 
 # --- train --------------------------------------------------------------------------------------
@@ -95,16 +57,16 @@ def test_train_ends_with_the_run_folder_as_its_last_line(trained):
     assert environment["command"].startswith("python -m research.train --corpus folder")
 
 
-def test_a_misspelt_experiment_gets_a_suggestion(command):
-    assert_refused(command(train, "newsgruops"), "'newsgruops'", "did you mean 'newsgroups'?")
+def test_a_misspelt_experiment_gets_a_suggestion(call):
+    assert_refused(call(train, "newsgruops"), "'newsgruops'", "did you mean 'newsgroups'?")
 
 
 @pytest.mark.parametrize(
     ("module", "typed", "meant"),
     [(train, "--epoch", "--epochs"), (evaluate, "--chekpoint", "--checkpoint")],
 )
-def test_a_misspelt_option_gets_a_suggestion(command, module, typed, meant):
-    code, out, err = command(module, *(["run"] if module is evaluate else []), typed, "3")
+def test_a_misspelt_option_gets_a_suggestion(call, module, typed, meant):
+    code, out, err = call(module, *(["run"] if module is evaluate else []), typed, "3")
     assert code == 2
     assert typed in err
     assert meant in err.split("Perhaps you meant")[1]
@@ -112,10 +74,10 @@ def test_a_misspelt_option_gets_a_suggestion(command, module, typed, meant):
 
 
 @pytest.mark.parametrize("module", [train, evaluate, predict])
-def test_an_unknown_backend_is_refused(command, module, monkeypatch, tmp_path):
+def test_an_unknown_backend_is_refused(call, module, monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_BACKEND", "tensorfow")
     arguments = {train: (), evaluate: (tmp_path,), predict: (tmp_path, "text")}[module]
-    refusal = command(module, *arguments)
+    refusal = call(module, *arguments)
     assert_refused(refusal, "'tensorfow'", "set KERAS_BACKEND=tensorflow")
 
 
@@ -127,21 +89,21 @@ def test_an_unknown_backend_is_refused(command, module, monkeypatch, tmp_path):
         (["--sequence-length", 100], ["149 or more", "received 100"]),
         (["--model", "kin"], ["received 'kin'", "did you mean 'kim'?"]),
         (["--corpus", "news20-date"], ["received 'news20-date'", "did you mean 'news20-bydate'?"]),
-        (["--corpus", "folder"], ["the path of your folder corpus", "received none"]),
+        (["--corpus", "folder"], ["folder", "--corpus-path"]),
         (["--corpus", "csv", "--corpus-path", "no.csv"], ["'csv' at no.csv", "check the path"]),
-        (["--resume"], ["--run-dir with --resume", "give the run to go on with"]),
+        (["--resume"], ["--run-dir with --resume", "give the run to continue"]),
     ],
 )
-def test_train_refuses_what_cannot_be(command, tmp_path, monkeypatch, arguments, parts):
+def test_train_refuses_what_cannot_be(call, tmp_path, monkeypatch, arguments, parts):
     monkeypatch.chdir(tmp_path)
-    assert_refused(command(train, *arguments), *parts)
+    assert_refused(call(train, *arguments), *parts)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_refuses_vectors_that_are_not_there(command, tiny, tmp_path):
+def test_train_refuses_vectors_that_are_not_there(call, tiny, tmp_path):
     run = tmp_path / "run"
     arguments = options(tiny | {"vectors": "glove.6B.50"})
-    refusal = command(train, *arguments, "--run-dir", run)
+    refusal = call(train, *arguments, "--run-dir", run)
     assert_refused(refusal, "'glove.6B.50'", "glove.6B.50d")
     assert not run.exists()
 
@@ -150,15 +112,16 @@ def test_train_refuses_vectors_that_are_not_there(command, tiny, tmp_path):
 
 
 @pytest.mark.backend
-def test_evaluate_scores_the_test_split(run, command, tiny, tmp_path):
-    code, out, err = command(evaluate, run, "--record", tmp_path / "record.json")
+def test_evaluate_scores_the_test_split(run, call, tiny, tmp_path):
+    code, out, err = call(evaluate, run, "--record", tmp_path / "record.json")
     assert (code, err) == (0, "")
 
     def refuse(name):
         pytest.fail(f"{name} is not JSON")
 
     metrics = json.loads((run / "metrics.json").read_text(), parse_constant=refuse)
-    test = corpora.load("folder", tiny["corpus_path"], splits=["test"]).splits["test"]
+    test = corpora.load(corpora.CorpusSource("folder", tiny["corpus_path"]), splits=["test"])
+    test = test.splits["test"]
     assert (metrics["split"], metrics["examples"]) == ("test", len(test.texts))
     for score in ("accuracy", "macro_f1"):
         low, high = metrics[f"{score}_interval"]
@@ -181,7 +144,7 @@ def test_evaluate_scores_the_test_split(run, command, tiny, tmp_path):
 
 
 @pytest.mark.backend
-def test_evaluate_says_so_where_there_is_no_test_split(run, command, monkeypatch):
+def test_evaluate_says_so_where_there_is_no_test_split(run, call, monkeypatch):
     load = corpora.load
 
     def like_the_tutorial(*arguments, **options):
@@ -190,33 +153,33 @@ def test_evaluate_says_so_where_there_is_no_test_split(run, command, monkeypatch
         return corpus
 
     monkeypatch.setattr(corpora, "load", like_the_tutorial)
-    assert command(evaluate, run, "--checkpoint", "best")[1].startswith(
+    assert call(evaluate, run, "--checkpoint", "best")[1].startswith(
         "this corpus has no test split; these are validation scores, and the best epoch was chosen"
     )
-    code, out, err = command(evaluate, run)  # the last epoch, which nobody chose
+    code, out, err = call(evaluate, run)  # the last epoch, which nobody chose
     assert (code, err) == (0, "")
     assert out.startswith("this corpus has no test split; these are validation scores, of the last")
     assert "validation accuracy: " in out
     assert "test accuracy" not in out
     metrics = atomic.read_json(run / "metrics.json")
     assert (metrics["split"], metrics["checkpoint"]) == ("validation", "last")
-    validation = checkpoints.load_position(run)["history"][-1]["validation_accuracy"]
+    validation = checkpoints.load_position(run).history[-1]["validation_accuracy"]
     assert metrics["accuracy"] == pytest.approx(validation)
 
 
 @pytest.mark.backend
 def test_evaluate_takes_the_corpus_from_where_it_is_now_if_it_is_the_same(
-    run, command, tiny, tmp_path
+    run, call, tiny, tmp_path
 ):
     moved = shutil.copytree(tiny["corpus_path"], tmp_path / "moved")
     config = atomic.read_json(run / "config.json")
     atomic.write_json(run / "config.json", config | {"corpus_path": "/no/longer/here"})
-    assert_refused(command(evaluate, run), "/no/longer/here")
-    assert command(evaluate, run, "--corpus-path", moved)[0] == 0
+    assert_refused(call(evaluate, run), "/no/longer/here")
+    assert call(evaluate, run, "--corpus-path", moved)[0] == 0
 
     (run / "metrics.json").unlink()
     (moved / "space" / "000.txt").write_text("other words")
-    assert_refused(command(evaluate, run, "--corpus-path", moved), "digest", "--corpus-path")
+    assert_refused(call(evaluate, run, "--corpus-path", moved), "digest", "--corpus-path")
     assert not (run / "metrics.json").exists()
 
 
@@ -224,9 +187,9 @@ def test_evaluate_takes_the_corpus_from_where_it_is_now_if_it_is_the_same(
 
 
 @pytest.mark.backend
-def test_predict_labels_lines_of_standard_input(run, command):
+def test_predict_labels_lines_of_standard_input(run, call):
     texts = ["orbit moon rocket", "", "größer als null"]
-    code, out, _ = command(predict, run, stdin="\r\n".join(texts).encode())
+    code, out, _ = call(predict, run, stdin="\r\n".join(texts).encode())
     assert code == 0
     rows = [line.split("\t") for line in out.splitlines()]
     assert [text for _, _, text in rows] == texts
@@ -238,8 +201,8 @@ def test_predict_labels_lines_of_standard_input(run, command):
 
 
 @pytest.mark.backend
-def test_predict_labels_its_arguments(run, command):
-    code, out, _ = command(predict, run, *TEXTS)
+def test_predict_labels_its_arguments(run, call):
+    code, out, _ = call(predict, run, *TEXTS)
     assert code == 0
     rows = [line.split("\t") for line in out.splitlines()]
     assert [len(row) for row in rows] == [3] * len(TEXTS)
@@ -247,15 +210,15 @@ def test_predict_labels_its_arguments(run, command):
 
 
 @pytest.mark.backend
-def test_predict_shows_several_labels_and_json(run, command):
+def test_predict_shows_several_labels_and_json(run, call):
     probabilities = research.load(run).predict(TEXTS)
-    _, out, _ = command(predict, run, *TEXTS, "--top", "3")
+    _, out, _ = call(predict, run, *TEXTS, "--top", "3")
     rows = [line.split("\t") for line in out.splitlines()]
     for row, expected in zip(rows, probabilities, strict=True):
         assert sorted(row[0:6:2]) == sorted(TOPICS)
         assert [float(p) for p in row[1:6:2]] == pytest.approx(sorted(expected)[::-1], abs=1e-4)
 
-    _, out, _ = command(predict, run, *TEXTS, "--json", "--top", "2")
+    _, out, _ = call(predict, run, *TEXTS, "--json", "--top", "2")
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["text"] for answer in answers] == TEXTS  # tabs and all
     for answer, row in zip(answers, rows, strict=True):
@@ -263,42 +226,57 @@ def test_predict_shows_several_labels_and_json(run, command):
 
 
 @pytest.mark.backend
-def test_predict_answers_nothing_with_nothing(run, command):
-    assert command(predict, run, stdin=b"") == (0, "", "")
+def test_predict_answers_nothing_with_nothing(run, call):
+    assert call(predict, run, stdin=b"") == (0, "", "")
 
 
 @pytest.mark.backend
 @pytest.mark.parametrize("top", [0, 4, -1])
-def test_predict_refuses_more_labels_than_there_are(run, command, top):
-    refusal = command(predict, run, "text", "--top", top)
-    assert_refused(refusal, "--top from 1 to 3", f"received {top}")
+def test_predict_refuses_more_labels_than_there_are(run, call, top):
+    refusal = call(predict, run, "text", "--top", top)
+    assert_refused(refusal, "--top to be from 1 to 3", f"received {top}")
 
 
 @pytest.mark.backend
-def test_predict_refuses_what_is_not_utf8(run, command):
-    refusal = command(predict, run, stdin=b"fine\nna\xefve\n")
+def test_predict_refuses_what_is_not_utf8(run, call):
+    refusal = call(predict, run, stdin=b"fine\nna\xefve\n")
     assert_refused(refusal, "UTF-8", "0xef at byte 2 of line 2", "iconv")
 
 
 @pytest.mark.parametrize("module", [evaluate, predict])
-def test_a_folder_that_is_no_run_is_refused(command, module, tmp_path):
+def test_a_folder_that_is_no_run_is_refused(call, module, tmp_path):
     for place in (tmp_path, tmp_path / "absent"):
         arguments = (place, "text") if module is predict else (place,)
-        assert_refused(command(module, *arguments), f"received {place}", "give the folder that")
+        assert_refused(call(module, *arguments), f"received {place}", "give the folder that")
 
 
 @pytest.mark.backend
-def test_a_damaged_run_is_refused_by_the_name_of_the_file(run, command):
+def test_a_damaged_run_is_refused_by_the_name_of_the_file(run, call):
     (vocabulary, config) = (run / "vocabulary.txt", run / "config.json")
     vocabulary.write_bytes(vocabulary.read_bytes()[:-1])
-    assert_refused(command(predict, run, "text"), str(vocabulary))
+    assert_refused(call(predict, run, "text"), str(vocabulary))
     config.write_bytes(config.read_bytes()[:-20])
-    assert_refused(command(predict, run, "text"), str(config))
+    assert_refused(call(predict, run, "text"), str(config))
 
 
-# --- another backend ----------------------------------------------------------------------------
+# --- processes of their own ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.backend
+def test_commands_run_from_a_shell(tiny, tmp_path):
+    run = tmp_path / "run"
+    arguments = options(tiny | {"epochs": 1})
+    trained = python("-m", "research.train", *arguments, "--run-dir", run)
+    assert (trained.code, trained.err) == (0, "")
+    assert trained.out.splitlines()[-1] == f"run: {run}"
+    evaluated = python("-m", "research.evaluate", run)
+    assert (evaluated.code, evaluated.err) == (0, "")
+    assert (run / "metrics.json").exists()
+    assert_refused(python("-m", "research.evaluate", tmp_path), f"received {tmp_path}")
+
+
+@pytest.mark.slow
 @pytest.mark.backend
 def test_a_run_predicts_the_same_on_another_backend(trained):
     _, run = trained
@@ -306,13 +284,13 @@ def test_a_run_predicts_the_same_on_another_backend(trained):
     if len(available) < 2:
         pytest.skip("needs two backends")
     other = available[available.index(backends.select()) - 1]
-    out = python(
+    answer = python(
         *("-m", "research.predict", run, "--json", "--top", "3"),
-        env=os.environ | {"KERAS_BACKEND": other},
-        input="\n".join(TEXTS),
-        encoding="utf-8",
+        environment={"KERAS_BACKEND": other},
+        stdin="\n".join(TEXTS),
     )
-    answers = [json.loads(line) for line in out.splitlines()]
+    assert answer.code == 0, answer.err
+    answers = [json.loads(line) for line in answer.out.splitlines()]
     assert [answer["text"] for answer in answers] == TEXTS
     shares = [{best["label"]: best["probability"] for best in a["predictions"]} for a in answers]
     rows = [[share[label] for label in sorted(TOPICS)] for share in shares]
@@ -352,7 +330,10 @@ def test_interrupting_is_no_error():
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    code = "from research import cli; command.guard(lambda: print('line\\n' * 1_000_000))"
+    code = """
+from research.processes import command
+command.guard(lambda: print("line\\n" * 1_000_000))
+"""
     arguments = [sys.executable, "-c", code]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"line\n"
@@ -361,15 +342,12 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert process.returncode == 0
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator is left alone")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left alone")
 def test_commands_keep_the_memory_that_they_free():
     code = """
 import resource, sys
 import numpy as np
-from research.data import corpora
-from research.files import atomic
-from research.processes import backends, command, memory
-from research.training import checkpoints
+from research.processes import memory
 if sys.argv[1] == "kept":
     memory.keep_freed_memory()
 for step in range(11):
@@ -379,9 +357,6 @@ for step in range(11):
     del array
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    faults = {
-        how: int(subprocess.check_output([sys.executable, "-c", code, how], text=True))
-        for how in ("kept", "given back")
-    }
-    # 40 MB are 10,000 pages of 4 KB; larger pages make fewer, but none would be no test.
+    faults = {how: int(python("-c", code, how).out) for how in ("kept", "given back")}
+    # 40 MB are 10,000 pages of 4 KB. Larger pages make fewer faults.
     assert faults["kept"] < 100 < faults["given back"]

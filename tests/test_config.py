@@ -1,7 +1,5 @@
 """Options: their ranges, their documentation, and the file that keeps them."""
 
-from research.files import atomic
-
 import ast
 import dataclasses
 import inspect
@@ -10,9 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import assert_refused
 
 from research import experiments, train
 from research.config import Config
+from research.data.corpora import CorpusSource
+from research.files import atomic
+from research.models.options import ModelOptions
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
 NAN = float("nan")
@@ -29,6 +31,9 @@ def save(run: Path, options: object) -> Path:
         ("vocabulary_size", [3], [2, 0, -1]),
         ("sequence_length", [1], [0, -200]),
         ("dropout", [0.0, 0.999], [-0.1, 1.0, 50, NAN]),
+        ("deep_vocabulary_size", [3], [2, -1]),
+        ("deep_sequence_length", [1], [0, -1]),
+        ("word_dropout", [0.0, 0.999], [-0.1, 1.0, NAN]),
         ("learning_rate", [1e-9, 10], [0, -0.001, float("inf"), NAN]),
         ("batch_size", [1], [0, -1]),
         ("epochs", [1], [0, -1]),
@@ -89,7 +94,7 @@ def test_options_of_every_type_read_as_they_were_saved(tmp_path, monkeypatch):
 )
 def test_a_value_of_another_type_is_refused_by_name(option, value, tmp_path):
     run = save(tmp_path, Config().to_json() | {option: value})
-    with pytest.raises(ValueError, match=rf"expected {option} in .*config\.json to be .*; restore"):
+    with pytest.raises(ValueError, match=rf"in .*config\.json, received {option}: .*; restore"):
         Config.read(run)
 
 
@@ -102,22 +107,35 @@ def test_a_value_out_of_its_range_is_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("options", "received"),
     [
-        (Config().to_json() | {"momentum": 0.9}, "'momentum'"),
-        ({k: v for k, v in Config().to_json().items() if k != "seed"}, "received"),
-        ([], "received list"),
-        ("text", "received str"),
+        (Config().to_json() | {"momentum": 0.9}, "momentum: Unexpected"),
+        ([], "the file: Input should be"),
+        ("text", "the file: Input should be"),
     ],
 )
-def test_options_unknown_or_missing_are_refused(options, received, tmp_path):
-    with pytest.raises(ValueError, match=rf"exactly the options .*{received}.*; train again"):
+def test_unknown_options_are_refused(options, received, tmp_path):
+    with pytest.raises(ValueError, match=rf"options of a run in .*, received {received}"):
         Config.read(save(tmp_path, options))
+
+
+def test_an_option_younger_than_the_run_has_its_default(tmp_path):
+    saved = Config(model="wide-deep", epochs=3)
+    younger = ("deep_vocabulary_size", "deep_sequence_length", "word_dropout")
+    options = {name: value for name, value in saved.to_json().items() if name not in younger}
+    assert Config.read(save(tmp_path, options)) == saved
+
+
+def test_a_refusal_is_one_line(tmp_path, call):
+    run = save(tmp_path, Config().to_json() | {"epochs": "20"})
+    answer = call(train, "--run-dir", run, "--resume")
+    assert_refused(answer, "received epochs: ", str(run / "config.json"))
+    assert len(answer.err.splitlines()) == 1
 
 
 def test_no_run_folder_and_no_json(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"expected a run folder .* received {tmp_path}"):
         Config.read(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="expected JSON"):
+    with pytest.raises(ValueError, match="received the file: Invalid JSON"):
         Config.read(tmp_path)
 
 
@@ -127,8 +145,32 @@ def test_saved_options_are_plain_json():
     assert list(options) == FIELDS
 
 
+def test_what_belongs_to_the_corpus_travels_together():
+    path = Path("posts.csv")
+    config = Config(
+        corpus="csv", corpus_path=path, text_column="a", label_column="b", split_column="c"
+    )
+    assert config.corpus_source == CorpusSource("csv", path, "a", "b", "c")
+    assert Config().corpus_source == CorpusSource("news20-bydate")
+
+
+def test_what_belongs_to_the_model_travels_together():
+    options = {
+        "trainable_embeddings": True,
+        "dropout": 0.1,
+        "precision": "mixed_bfloat16",
+        "seed": 7,
+        "deep_vocabulary_size": 9,
+        "deep_sequence_length": 8,
+        "word_dropout": 0.2,
+    }
+    assert Config(**options).model_options == ModelOptions(**options)
+    # The defaults are written down in both places, and must stay the same.
+    assert Config().model_options == ModelOptions(precision="float32")
+
+
 def documentation() -> dict[str, str]:
-    """The string below each field, which is no attribute at run time."""
+    """Return the string below each field, which Python does not keep."""
     (definition,) = ast.parse(inspect.getsource(Config)).body
     return {
         field.target.id: below.value.value
@@ -137,14 +179,12 @@ def documentation() -> dict[str, str]:
     }
 
 
-def test_every_option_is_documented_and_in_the_help(monkeypatch, capsys):
+def test_every_option_is_documented_and_in_the_help(monkeypatch, call):
     assert list(documentation()) == FIELDS
     monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setattr("sys.argv", ["research/train.py", "--help"])
-    with pytest.raises(SystemExit) as leaving:
-        train.main()
-    assert leaving.value.code == 0
-    shown = " ".join(re.sub(r"\x1b\[[0-9;]*m|│", " ", capsys.readouterr().out).split())
+    code, out, _ = call(train, "--help")
+    assert code == 0
+    shown = " ".join(re.sub(r"\x1b\[[0-9;]*m|│", " ", out).split())
     for option, text in documentation().items():
         assert f"--{option.replace('_', '-')}" in shown
         assert " ".join(text.split()) in shown

@@ -1,7 +1,4 @@
-"""A run killed without warning goes on, and ends as if nothing had happened."""
-
-from research.processes import command
-from research.training import checkpoints
+"""A run that is killed or interrupted can be resumed, and ends as if nothing had happened."""
 
 import io
 import multiprocessing
@@ -15,23 +12,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import options
+from conftest import HANG_S, options, wait_for
 
 from research import train
 from research.config import Config
+from research.processes import command
+from research.training import checkpoints
+
+pytestmark = pytest.mark.slow
 
 EPOCHS = 6
 
 
-def _train(run: Path, options: dict, writes_to_live: int | None = None) -> None:
-    """Trains in a child process, which kills itself at its n-th change of the disk."""
-    if writes_to_live is not None:
-        _die_at_change(writes_to_live)
+def train_in_child(run: Path, options: dict, changes: int | None = None) -> None:
+    """Train in a child process, which kills itself after so many changes of the disk."""
+    if changes is not None:
+        die_at_change(changes)
     train.train("tiny", Config(**options), run, resume=True)
 
 
-def _die_at_change(number: int) -> None:
-    """Kills this process half way through a file, or in place of a sync, rename or removal."""
+def die_at_change(number: int) -> None:
+    """Kill this process half way through a file, or instead of a sync, rename or removal."""
     changes = iter(range(number))
 
     def live_or_die() -> None:
@@ -62,42 +63,52 @@ def _die_at_change(number: int) -> None:
     os.fsync, Path.replace, Path.unlink = map(mortal, (os.fsync, Path.replace, Path.unlink))
 
 
-def _command_line(arguments: list[str], output: Path) -> None:
-    """Runs `python -m research.train` in a child process, with its output in a file."""
+def command_in_child(arguments: list[str], output: Path) -> None:
+    """Run `python -m research.train` in a child process, with its output in a file."""
     sys.argv = ["research/train.py", *arguments]
     sys.stdout = sys.stderr = output.open("w", buffering=1)
     command.guard(train.main)
 
 
 @pytest.fixture(scope="module")
-def child(tiny, tmp_path_factory):
-    """Starts `_train` in a process that has imported everything, but computed nothing yet."""
+def start(tmp_path_factory):
+    """Return a function that starts a child process, which has imported everything already."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "torch")  # it alone needs no time to compile
-        patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("KERAS_BACKEND", "torch")  # the only one that need not compile first
         patch.setenv("OMP_NUM_THREADS", "1")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["research.train", "research.loop", "research.models"])
+        context.set_forkserver_preload(
+            ["research.train", "research.training.trainer", "research.models.tutorial"]
+        )
 
-        def start(run, writes_to_live=None):
-            arguments = (run, tiny | {"epochs": EPOCHS}, writes_to_live)
-            process = context.Process(target=_train, args=arguments)
+        def start(function, *arguments):
+            process = context.Process(target=function, args=arguments)
             process.start()
             return process
 
-        start.context = context
         yield start
 
 
+def exit_code(process):
+    """Wait for the end of a process, and return its exit code."""
+    process.join(HANG_S)
+    assert process.exitcode is not None, "the process hangs"
+    return process.exitcode
+
+
 @pytest.fixture(scope="module")
-def whole(child, tmp_path_factory):
-    """The final state of a run that nobody killed, and how long it took."""
+def short(tiny):
+    """Options of a run of a few epochs."""
+    return tiny | {"epochs": EPOCHS}
+
+
+@pytest.fixture(scope="module")
+def whole(start, short, tmp_path_factory):
+    """The final state of a run that nobody killed, and how many seconds it took."""
     run = tmp_path_factory.mktemp("whole") / "run"
     for folder in (run.with_name("cold"), run):  # the first fills the cache
         started = time.perf_counter()
-        process = child(folder)
-        process.join()
-        assert process.exitcode == 0
+        assert exit_code(start(train_in_child, folder, short)) == 0
     return (
         checkpoints.load_arrays(run, "last"),
         checkpoints.load_arrays(run, "best"),
@@ -105,11 +116,8 @@ def whole(child, tmp_path_factory):
     )
 
 
-def assert_ends_like(whole, child, run):
-    process = child(run)
-    process.join()
-    assert process.exitcode == 0
-    assert checkpoints.load_position(run)["epoch"] == EPOCHS
+def assert_ends_like(whole, run):
+    assert checkpoints.load_position(run).epoch == EPOCHS
     assert len((run / "history.jsonl").read_text().splitlines()) == EPOCHS
     for name, expected in (("last", whole[0]), ("best", whole[1])):
         state = checkpoints.load_arrays(run, name)
@@ -119,72 +127,71 @@ def assert_ends_like(whole, child, run):
 
 
 @pytest.mark.parametrize("moment", range(15))
-def test_a_run_killed_at_a_random_moment_ends_like_a_whole_one(whole, child, tmp_path, moment):
-    process = child(tmp_path / "run")
+def test_a_run_killed_at_a_random_moment_ends_like_a_whole_one(
+    whole, start, short, tmp_path, moment
+):
+    run = tmp_path / "run"
+    process = start(train_in_child, run, short)
     time.sleep(random.Random(moment).uniform(0, whole[2]))
     process.kill()
-    process.join()
-    assert_ends_like(whole, child, tmp_path / "run")
+    exit_code(process)
+    assert exit_code(start(train_in_child, run, short)) == 0
+    assert_ends_like(whole, run)
 
 
 # An epoch changes the disk 9 to 14 times: all changes of one, and some before it.
-@pytest.mark.parametrize("writes", range(9, 24))
-def test_a_run_killed_while_it_writes_ends_like_a_whole_one(whole, child, tmp_path, writes):
-    process = child(tmp_path / "run", writes)
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert_ends_like(whole, child, tmp_path / "run")
+@pytest.mark.parametrize("changes", range(9, 24))
+def test_a_run_killed_while_it_writes_ends_like_a_whole_one(whole, start, short, tmp_path, changes):
+    run = tmp_path / "run"
+    assert exit_code(start(train_in_child, run, short, changes)) == -signal.SIGKILL
+    assert exit_code(start(train_in_child, run, short)) == 0
+    assert_ends_like(whole, run)
 
 
-def wait_for(path: Path) -> None:
-    """Waits until a file is there; a minute is enough for any first epoch."""
-    for _ in range(600):
-        if path.exists():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{path} did not come")
+@pytest.fixture
+def start_long_run(start, tiny, tmp_path):
+    """Return a function that starts the command in a folder, and waits for a checkpoint."""
+
+    def start_it(run):
+        arguments = [*options(tiny | {"epochs": 5_000}), "--run-dir", str(run)]
+        process = start(command_in_child, arguments, tmp_path / "output")
+        wait_for((run / "checkpoint" / "index.json").exists, process.is_alive)
+        return process
+
+    return start_it
+
+
+def resume_for_an_epoch(start, run, output):
+    """Resume a run with the options in its folder, and assert that it does one more epoch."""
+    epochs = checkpoints.load_position(run).epoch + 1
+    arguments = ["--run-dir", str(run), "--resume", "--epochs", str(epochs)]
+    assert exit_code(start(command_in_child, arguments, output)) == 0
+    assert output.read_text().splitlines()[-1] == f"run: {run}"
+    assert checkpoints.load_position(run).epoch == epochs
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_the_run_and_says_how_to_go_on(whole, child, tiny, tmp_path, number):
+def test_a_signal_saves_the_run_and_says_how_to_resume(start, start_long_run, tmp_path, number):
     run, output = tmp_path / "run", tmp_path / "output"
-    arguments = [*options(tiny | {"epochs": 5_000}), "--run-dir", str(run)]
-    process = child.context.Process(target=_command_line, args=(arguments, output))
-    process.start()
-    wait_for(run / "checkpoint" / "index.json")
+    process = start_long_run(run)
     os.kill(process.pid, number)
-    process.join()
-    assert process.exitcode == 128 + number
+    assert exit_code(process) == 128 + number
     assert f"python -m research.train --run-dir {run} --resume" in output.read_text()
-
-    # The hint alone goes on, with the options of the run; more epochs than it has are enough.
-    done = checkpoints.load_position(run)["epoch"]
-    arguments = ["--run-dir", str(run), "--resume", "--epochs", str(done + 1)]
-    process = child.context.Process(target=_command_line, args=(arguments, output))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    assert output.read_text().splitlines()[-1] == f"run: {run}"
-    assert checkpoints.load_position(run)["epoch"] == done + 1
+    resume_for_an_epoch(start, run, output)
 
 
-def test_a_second_signal_leaves_at_once(whole, child, tiny, tmp_path):
-    run, output = tmp_path / "run", tmp_path / "output"
-    arguments = [*options(tiny | {"epochs": 5_000}), "--run-dir", str(run)]
-    process = child.context.Process(target=_command_line, args=(arguments, output))
-    process.start()
-    wait_for(run / "checkpoint" / "index.json")
-    os.kill(process.pid, signal.SIGSTOP)  # so that both signals come before it can look
+def test_a_second_signal_leaves_at_once(start_long_run, tmp_path):
+    process = start_long_run(tmp_path / "run")
+    os.kill(process.pid, signal.SIGSTOP)  # both signals come before the process can look
     os.kill(process.pid, signal.SIGTERM)
     os.kill(process.pid, signal.SIGCONT)
     os.kill(process.pid, signal.SIGTERM)
-    process.join(30)
-    assert process.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    assert exit_code(process) in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own, of 20 MB."""
+    """Return a folder that is a file system of 20 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
@@ -194,30 +201,20 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_once_there_is_room(
-    whole, child, tiny, small_disk, tmp_path
+def test_a_full_disk_ends_in_one_line_and_the_run_can_be_resumed_once_there_is_room(
+    start, start_long_run, small_disk, tmp_path
 ):
     run, output = small_disk / "run", tmp_path / "output"
-    arguments = [*options(tiny | {"epochs": 5_000}), "--run-dir", str(run)]
-    process = child.context.Process(target=_command_line, args=(arguments, output))
-    process.start()
-    wait_for(run / "checkpoint" / "index.json")
+    process = start_long_run(run)
     filling = small_disk / "filling"
     with pytest.raises(OSError, match="No space left"), filling.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
-    process.join()
-    assert process.exitcode == 1
+    assert exit_code(process) == 1
     *_, last_line = output.read_text().splitlines()
-    assert last_line.startswith("error: expected to write") and "No space left" in last_line
+    assert last_line.startswith("error: ") and "No space left" in last_line
     assert "Traceback" not in output.read_text()
 
-    before = checkpoints.load_position(run)["epoch"]
     checkpoints.load_arrays(run, "last")
     filling.unlink()
-    arguments = ["--run-dir", str(run), "--resume", "--epochs", str(before + 1)]
-    process = child.context.Process(target=_command_line, args=(arguments, output))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    assert checkpoints.load_position(run)["epoch"] == before + 1
+    resume_for_an_epoch(start, run, output)

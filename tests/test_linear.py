@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import RidgeClassifier
 
-from research.models import layers, linear
+from research.models import linear
 
 WORDS, CLASSES = 40, 3
 
@@ -20,7 +20,7 @@ def texts(examples=60, length=150, classes=CLASSES):
     return token_ids.astype("int32"), labels
 
 
-def logits_by_hand(fitted, token_ids):
+def tfidf_by_hand(fitted, token_ids):
     rows = []
     for row in token_ids:
         weights = np.zeros(WORDS)
@@ -28,8 +28,12 @@ def logits_by_hand(fitted, token_ids):
             floor = 2 ** int(np.log2(min(count, linear.MOST_COUNTS)))
             weights[word] = (1 + np.log(floor)) * fitted.idf[word]
         length = np.sqrt((weights**2).sum())
-        rows.append((weights / length if length else weights) @ fitted.weights + fitted.bias)
+        rows.append(weights / length if length else weights)
     return np.array(rows)
+
+
+def logits_by_hand(fitted, token_ids):
+    return tfidf_by_hand(fitted, token_ids) @ fitted.weights + fitted.bias
 
 
 def test_logits_are_those_of_a_loop_over_the_words():
@@ -52,25 +56,28 @@ def test_counts_and_token_ids_give_the_same_classifier():
     np.testing.assert_allclose(of_counts.bias, of_ids.bias, atol=1e-5)
 
 
-def test_it_is_ridge_regression_on_tfidf_when_there_are_no_log_odds(monkeypatch):
-    monkeypatch.setattr(linear, "_ODDS", 0)
+def test_it_is_ridge_regression_on_tfidf_plus_log_odds():
     token_ids, labels = texts()
     fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
-    unit = linear.Linear(fitted.idf, np.eye(WORDS), np.zeros(WORDS))
-    tfidf = logits_by_hand(unit, token_ids)
+    tfidf = tfidf_by_hand(fitted, token_ids)
     regression = RidgeClassifier(alpha=0.3, solver="cholesky").fit(tfidf, labels)
-    expected = 5 * regression.decision_function(tfidf)
+    of_class = np.array(
+        [[(token_ids[labels == c] == w).any(1).sum() for w in range(WORDS)] for c in range(CLASSES)]
+    )
+    of_class[:, :2] = 0
+    odds = linear.log_odds(of_class.astype("float64"))
+    expected = 5 * (regression.decision_function(tfidf) + 0.07 * tfidf @ odds.T)
     np.testing.assert_allclose(logits_by_hand(fitted, token_ids), expected, atol=0.05)
 
 
 def test_log_odds_favour_the_class_that_has_the_word():
-    odds = linear._log_odds(np.array([[50.0, 1, 49], [0, 0, 100]]))
+    odds = linear.log_odds(np.array([[50.0, 1, 49], [0, 0, 100]]))
     assert odds[0, 0] > 0 > odds[1, 0]
     assert odds[1, 2] > 0 > odds[0, 2]
 
 
-def test_a_class_of_few_texts_says_little_of_a_word_that_it_lacks():
-    odds = linear._log_odds(np.array([[10_000.0, 0, 0], [0, 10, 0], [0, 0, 5_000]]))
+def test_a_word_missing_from_a_small_class_says_little():
+    odds = linear.log_odds(np.array([[10_000.0, 0, 0], [0, 10, 0], [0, 0, 5_000]]))
     assert odds[0, 2] == pytest.approx(np.log(0.5))
     assert -0.01 < odds[1, 2] < 0
 
@@ -99,7 +106,7 @@ def test_a_class_without_texts_is_never_preferred():
 
 
 def test_a_single_class_is_refused():
-    with pytest.raises(ValueError, match="two classes or more, received 4 of one; add another"):
+    with pytest.raises(ValueError, match="at least two classes, received 4 texts of one class"):
         linear.fit(np.full((4, 3), 2, "int32"), np.zeros(4, "int32"), WORDS, CLASSES)
 
 
@@ -107,7 +114,7 @@ def test_a_single_class_is_refused():
 def test_the_layer_computes_the_same_logits():
     from keras import ops
 
-    # LAZY IMPORTS
+    from research.models import layers
 
     token_ids, labels = texts()
     fitted = linear.fit(token_ids, labels, WORDS, CLASSES)

@@ -6,6 +6,8 @@ import pytest
 from keras import layers, ops
 
 from research.models import registry
+from research.models.linear import LinearClassifier
+from research.models.options import ModelOptions
 
 pytestmark = pytest.mark.backend
 
@@ -40,7 +42,9 @@ def test_the_tutorial_has_as_many_parameters_as_the_page_prints():
     # (20,000 + 2) * 100 are frozen, and 64,128 + 2 * 82,048 + 16,512 + 2,580 are not.
     assert parameters(model) == (2_247_516, 247_316, 2_000_200)
     assert model.count_params() == 2_247_516
-    fine_tuned = registry.build("tutorial", embeddings, 200, 20, trainable_embeddings=True)
+    fine_tuned = registry.build(
+        "tutorial", embeddings, 200, 20, ModelOptions(trainable_embeddings=True)
+    )
     assert parameters(fine_tuned) == (2_247_516, 2_247_516, 0)
 
 
@@ -88,8 +92,8 @@ def test_the_tutorial_is_the_network_that_plain_keras_layers_make():
 
 @pytest.mark.parametrize("trainable_embeddings", [False, True])
 def test_the_tutorial_learns_as_plain_keras_layers_do(trainable_embeddings):
-    options = {"trainable_embeddings": trainable_embeddings, "dropout": 0}
-    model = registry.build("tutorial", vectors(50), 200, 4, **options)
+    options = ModelOptions(trainable_embeddings=trainable_embeddings, dropout=0)
+    model = registry.build("tutorial", vectors(50), 200, 4, options)
     plain = plain_tutorial(trainable=trainable_embeddings)
     plain.set_weights(with_biases(model.get_weights()))
     model.set_weights(plain.get_weights())
@@ -102,7 +106,7 @@ def test_the_tutorial_learns_as_plain_keras_layers_do(trainable_embeddings):
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         network.train_on_batch(token_ids, labels)
-    before = with_biases(registry.build("tutorial", vectors(50), 200, 4, **options).get_weights())
+    before = with_biases(registry.build("tutorial", vectors(50), 200, 4, options).get_weights())
     weights = zip(model.get_weights(), plain.get_weights(), before, strict=True)
     for ours, theirs, initial in weights:
         scale = np.abs(theirs - initial).max()
@@ -123,7 +127,7 @@ def test_the_padding_of_a_text_may_be_left_out(length):
 
 
 def test_padding_with_a_trained_vector_may_not_be_left_out():
-    model = registry.build("tutorial", vectors(50), 200, 4, trainable_embeddings=True)
+    model = registry.build("tutorial", vectors(50), 200, 4, ModelOptions(trainable_embeddings=True))
     assert model.input_shape == (None, 200)
 
 
@@ -174,7 +178,7 @@ def test_the_logits_of_kim_do_not_depend_on_more_padding():
 
 
 def test_a_trained_row_of_padding_does_not_reach_the_logits_of_kim():
-    model = registry.build("kim", vectors(50), 20, 4, trainable_embeddings=True)
+    model = registry.build("kim", vectors(50), 20, 4, ModelOptions(trainable_embeddings=True))
     words = np.pad(texts(2, 8), ((0, 0), (0, 12)))
     before = logits(model, words)
     embeddings = vectors(50)
@@ -192,72 +196,110 @@ def test_a_text_without_words_has_finite_logits():
 # --- wide and deep ------------------------------------------------------------------------------
 
 
-def wide_part(words=50, classes=4):
+def linear_part(words=50, classes=4):
     generator = np.random.default_rng(4)
     idf = generator.uniform(1, 5, words)
     idf[:2] = 0
-    return idf, generator.normal(0, 5, (words, classes)), generator.normal(size=classes)
+    weights = generator.normal(0, 5, (words, classes))
+    return LinearClassifier(idf, weights, generator.normal(size=classes))
+
+
+def wide_and_deep(**options):
+    """A model of texts of 30 tokens in 50 words."""
+    return registry.build(
+        "wide-deep", vectors(50), 30, 4, ModelOptions(**options), linear_part=linear_part()
+    )
+
+
+def deep_part(model):
+    return keras.Model(model.input, model.get_layer("logits").output)
 
 
 def test_wide_and_deep_gives_the_mean_of_both_parts_log_probabilities():
-    wide = wide_part()
-    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide)
+    model = wide_and_deep()
     words = texts(3, 30)
-    deep, mean = (
-        logits(keras.Model(model.input, output), words)
-        for output in (model.get_layer("logits").output, model.output)
-    )
-    wide_logits = ops.convert_to_numpy(model.get_layer("wide")(words)[0])
-    log_softmax = [ops.convert_to_numpy(ops.log_softmax(part)) for part in (deep, wide_logits)]
+    deep, mean = logits(deep_part(model), words), logits(model, words)
+    wide = ops.convert_to_numpy(model.get_layer("wide")(words)[0])
+    log_softmax = [ops.convert_to_numpy(ops.log_softmax(part)) for part in (deep, wide)]
     np.testing.assert_allclose(mean, np.mean(log_softmax, axis=0), atol=1e-5)
-    assert np.abs(deep - wide_logits).max() > 0.1
+    assert np.abs(deep - wide).max() > 0.1
+
+
+def test_without_a_linear_part_the_wide_part_knows_nothing():
+    model = registry.build("wide-deep", vectors(50), 30, 4)
+    wide = ops.convert_to_numpy(model.get_layer("wide")(texts(3, 30))[0])
+    np.testing.assert_array_equal(wide, np.zeros((3, 4)))
 
 
 def test_only_the_deep_part_of_wide_and_deep_learns():
-    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide_part(), dropout=0)
+    model = wide_and_deep(dropout=0, word_dropout=0)
     words, labels = texts(8, 30), np.arange(8, dtype="int32") % 4
-    model.get_layer("word_dropout").rate = 0
-    deep = logits(keras.Model(model.input, model.get_layer("logits").output), words)
+    deep = logits(deep_part(model), words)
+    # The loss is that of the deep part alone. Without both kinds of dropout, training and inference
+    # compute the same there.
     training = ops.convert_to_numpy(model(words, training=True))
-    np.testing.assert_allclose(training, deep, atol=1e-6)  # no part of the wide one in the loss
+    np.testing.assert_allclose(training, deep, atol=1e-6)
 
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    before = [np.array(v) for v in model.get_layer("wide").weights]
+    before = [ops.convert_to_numpy(v) for v in model.get_layer("wide").weights]
     model.train_on_batch(words, labels)
     for variable, value in zip(model.get_layer("wide").weights, before, strict=True):
-        np.testing.assert_array_equal(np.array(variable), value)
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
     assert not any(v.path.startswith("wide/") for v in model.trainable_variables)
 
 
+def test_word_dropout_hides_words_from_the_deep_part_while_training():
+    words = texts(8, 30)
+    kept, changed = (
+        logits(deep_part(model), words)
+        - ops.convert_to_numpy(model(np.asarray(words, "int32"), training=True))
+        for model in (
+            wide_and_deep(dropout=0, word_dropout=0),
+            wide_and_deep(dropout=0, word_dropout=0.3),
+        )
+    )
+    np.testing.assert_allclose(kept, 0, atol=1e-6)
+    assert (np.abs(changed).max(axis=1) > 0.001).all()  # every text loses some of its words
+
+
+def test_the_deep_part_sees_only_the_first_tokens_of_a_text():
+    model = wide_and_deep(deep_sequence_length=10)
+    words = texts(2, 30)
+    later, earlier = words.copy(), words.copy()
+    later[:, 10:], earlier[:, 9] = 7, 7
+    deep = deep_part(model)
+    np.testing.assert_array_equal(logits(deep, later), logits(deep, words))
+    assert np.abs(logits(deep, earlier) - logits(deep, words)).max() > 0.001
+    assert np.abs(logits(model, later) - logits(model, words)).max() > 0.01  # by the wide part
+
+
 def test_the_deep_part_starts_from_vectors_and_the_columns_of_the_classes():
-    wide = wide_part()
-    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide, trainable_embeddings=True)
+    model = wide_and_deep(trainable_embeddings=True)
     (rows,) = model.get_layer("embedding").get_weights()
-    np.testing.assert_allclose(rows, np.concatenate([vectors(50), 0.1 * wide[1]], 1), rtol=1e-6)
+    columns = 0.1 * linear_part().weights
+    np.testing.assert_allclose(rows, np.concatenate([vectors(50), columns], axis=1), rtol=1e-6)
 
 
-def test_rare_words_reach_the_wide_part_alone(monkeypatch):
-    monkeypatch.setattr(models, "_DEEP_WORDS", 20)
-    model = registry.build("wide-deep", vectors(50), 30, 4, wide=wide_part())
+def test_rare_words_reach_the_wide_part_alone():
+    model = wide_and_deep(deep_vocabulary_size=20)
+    assert model.get_layer("embedding").get_weights()[0].shape == (20, 8 + 4)
     words = texts(2, 30, words=20)
     rare, other = words.copy(), words.copy()
     rare[:, 3], other[:, 3] = 30, 40
-    deep = keras.Model(model.input, model.get_layer("logits").output)
-    # Their idf differ, and with it the mean over time, of which the word itself is no part.
-    maxima = keras.Model(model.input, model.get_layer("convolution_3").output)
-    np.testing.assert_array_equal(logits(maxima, rare), logits(maxima, other))
+    # Their idf differ, and with it the weighted mean over time. The windows themselves are equal.
+    windows = keras.Model(model.input, model.get_layer("convolution_3").output)
+    np.testing.assert_array_equal(logits(windows, rare), logits(windows, other))
     assert np.abs(logits(model, rare) - logits(model, other)).max() > 0.01
-    assert deep.output_shape == (None, 4)
 
 
-# --- both ---------------------------------------------------------------------------------------
+# --- all models ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", registry.MODELS)
 def test_logits_are_float32_in_mixed_precision_too(name):
     before = keras.config.dtype_policy()
     for precision in ("float32", "mixed_bfloat16"):
-        model = registry.build(name, vectors(50), 150, 7, precision=precision)
+        model = registry.build(name, vectors(50), 150, 7, ModelOptions(precision=precision))
         assert model.output_shape == (None, 7)
         assert keras.backend.standardize_dtype(model.output.dtype) == "float32", precision
         assert model.get_layer("convolution_3").compute_dtype == precision.removeprefix("mixed_")
@@ -288,7 +330,7 @@ KERNELS = {  # kernel: its stream
 @pytest.mark.parametrize("name", registry.MODELS)
 @pytest.mark.parametrize("seed", [0, 5])
 def test_initial_weights_are_those_that_numpy_draws(name, seed):
-    model = registry.build(name, vectors(50), 150, 4, seed=seed)
+    model = registry.build(name, vectors(50), 150, 4, ModelOptions(seed=seed))
     for layer_name, stream in KERNELS[name].items():
         kernel, bias = model.get_layer(layer_name).get_weights()
         *window, fan_in, fan_out = kernel.shape

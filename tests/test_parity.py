@@ -1,14 +1,23 @@
-"""The comparison of the backends: that it passes here, and that it would not pass by mistake."""
+"""The comparison of the backends: that it passes here, and that it notices a difference."""
 
-from research.processes import backends
+import dataclasses
 
 import numpy as np
 import pytest
 
 from research import parity
+from research.processes import backends
+from research.training.quantities import Task
 
-SIZE = parity.Size(
-    steps=2, batch_size=4, sequence_length=149, vocabulary_size=50, embedding_dim=8, classes=4
+TASK = Task(
+    precision="float64",
+    models=("tutorial", "kim"),
+    steps=2,
+    batch_size=4,
+    sequence_length=149,
+    vocabulary_size=50,
+    embedding_dim=8,
+    classes=4,
 )
 ARRAYS = {
     "tutorial|logits|logits": np.array([[1.0, -4.0]]),
@@ -19,47 +28,52 @@ ARRAYS = {
 
 @pytest.fixture(scope="module")
 def computed():
-    """What the installed backends compute in float64, where next to no rounding is left."""
+    """What the installed backends compute in float64, where there is next to no rounding."""
     if len(backends.installed()) < 2:
         pytest.skip("needs two backends")
-    return parity.compute_on_all("float64", ["tutorial", "kim"], SIZE)
+    return parity.compute_on_all(TASK)
 
 
+@pytest.mark.slow
 def test_all_backends_compute_the_same(computed):
-    rows = parity.compare(computed)
+    comparisons = parity.compare(computed)
     quantities = ["logits", "logits, dropout", "loss", "gradients"]
     quantities += ["rmsprop training", "adam training"]
-    assert [(row.model, row.quantity) for row in rows] == [
-        *[(model, quantity) for model in ("tutorial", "kim") for quantity in quantities],
+    assert [(comparison.model, comparison.quantity) for comparison in comparisons] == [
+        *[(model, quantity) for model in TASK.models for quantity in quantities],
         ("any", "rmsprop"),
         ("any", "adam"),
     ]
     tolerance = parity.TOLERANCES["float64"]
-    assert [row for row in rows if not row.agrees(tolerance)] == []
+    assert [comparison for comparison in comparisons if not comparison.agrees(tolerance)] == []
 
 
+@pytest.mark.slow
 def test_what_is_compared_is_not_trivial(computed):
     arrays = computed[backends.installed()[0]]
-    for model in ("tutorial", "kim"):
-        assert not np.allclose(arrays[f"{model}|logits|logits"], 0)
-        dropped = arrays[f"{model}|logits, dropout|logits"]
-        assert not np.allclose(dropped, arrays[f"{model}|logits|logits"], rtol=1e-3)
+    for model in TASK.models:
+        logits = arrays[f"{model}|logits|logits"]
+        assert not np.allclose(logits, 0)
+        assert not np.allclose(arrays[f"{model}|logits, dropout|logits"], logits, rtol=1e-3)
         gradients = {key: v for key, v in arrays.items() if key.startswith(f"{model}|gradients|")}
         assert f"{model}|gradients|embedding/embeddings" in gradients
         assert all(np.abs(gradient).max() > 0 for gradient in gradients.values())
 
 
-def test_an_optimizer_with_another_epsilon_is_found(computed):
+@pytest.mark.slow
+def test_an_optimizer_with_another_epsilon_is_noticed(computed):
     *_, last = computed
-    # Keras' optimizers take 1e-7 on every backend, PyTorch's own take 1e-8.
-    other = parity.compute(last, "float64", ["kim"], SIZE, epsilon=1e-8)
+    # Keras's optimizers use 1e-7 on every backend, PyTorch's own use 1e-8.
+    other = parity.compute(last, dataclasses.replace(TASK, models=("kim",), epsilon=1e-8))
     arrays = {
         name: {key: values[key] for key in other}
         for name, values in (computed | {last: other}).items()
     }
-    tolerances = parity.TOLERANCES.values()
-    failed = [row for row in parity.compare(arrays) if not row.agrees(max(tolerances))]
-    assert [row.quantity for row in failed] == [
+    tolerance = max(parity.TOLERANCES.values())
+    failed = [
+        comparison for comparison in parity.compare(arrays) if not comparison.agrees(tolerance)
+    ]
+    assert [comparison.quantity for comparison in failed] == [
         "rmsprop training",
         "adam training",
         "rmsprop",
@@ -67,10 +81,9 @@ def test_an_optimizer_with_another_epsilon_is_found(computed):
     ]
 
 
-def test_a_model_that_fails_on_a_backend_is_named(capfd):
-    backend = backends.installed()[-1]
-    with pytest.raises(ValueError, match=rf"run on {backend} in float32.*'nonesuch'.*above"):
-        parity.compute(backend, "float32", ["nonesuch"], SIZE)
+def test_a_process_that_fails_is_named_and_its_traceback_is_shown(capfd):
+    with pytest.raises(ValueError, match=r"run on nonesuch in float64.*KERAS_BACKEND.*above"):
+        parity.compute("nonesuch", TASK)
     assert "Traceback" in capfd.readouterr().err
 
 
@@ -97,8 +110,8 @@ def test_the_largest_difference_is_reported_with_its_array():
     ],
 )
 def test_relative_difference(value, reference, expected):
-    found = parity.relative_difference(np.array(value), np.array(reference))
-    assert found == pytest.approx(expected)
+    difference = parity.relative_difference(np.array(value), np.array(reference))
+    assert difference == pytest.approx(expected)
 
 
 def test_the_difference_of_float32_arrays_is_not_itself_rounded():
@@ -109,7 +122,6 @@ def test_the_difference_of_float32_arrays_is_not_itself_rounded():
 def test_the_command_shows_a_table_and_fails_by_name(monkeypatch, capsys):
     other = ARRAYS | {"tutorial|logits|logits": np.array([[1.0, -4.0001]])}
     monkeypatch.setattr(backends, "installed", lambda: ["tensorflow", "torch"])
-    monkeypatch.setattr(backends, "select", lambda: "")
     monkeypatch.setattr(parity, "compute", lambda *_: ARRAYS)
     parity.main()
     printed = capsys.readouterr().out
@@ -128,7 +140,9 @@ def test_the_command_shows_a_table_and_fails_by_name(monkeypatch, capsys):
 
 def test_one_backend_is_nothing_to_compare(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: ["jax"])
-    with pytest.raises(ValueError, match="two backends or more to compare, received jax; install"):
+    with pytest.raises(
+        ValueError, match="two or more installed backends to compare, received jax; install"
+    ):
         parity.main()
 
 

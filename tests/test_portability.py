@@ -1,18 +1,18 @@
-"""A run that was begun on one backend goes on under another."""
+"""A run that was started on one backend continues on another."""
 
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from conftest import python
 
 from research.files import atomic
 from research.processes import backends
 from research.training import checkpoints
+
+pytestmark = pytest.mark.slow
 
 TRAIN = """
 import json, sys
@@ -37,15 +37,10 @@ def folder(tiny, tmp_path_factory):
 
     def train(backend, wanted):
         runs_and_epochs = json.dumps({str(folder / run): epochs for run, epochs in wanted.items()})
-        subprocess.run(
-            [sys.executable, "-c", TRAIN, options, runs_and_epochs],
-            env=os.environ
-            | {
-                "KERAS_BACKEND": backend,
-                "RESEARCH_CACHE": str(tmp_path_factory.getbasetemp() / "cache"),
-            },
-            check=True,
+        answer = python(
+            *("-c", TRAIN, options, runs_and_epochs), environment={"KERAS_BACKEND": backend}
         )
+        assert answer.code == 0, answer.err
 
     for begun in backends.BACKENDS:
         train(begun, {begun: 2, f"{begun}-half": 1})
@@ -57,7 +52,7 @@ def folder(tiny, tmp_path_factory):
 
 
 def difference(state, expected):
-    """The largest difference of a variable, as a share of its largest value."""
+    """Return the largest difference of a variable, as a share of its largest value."""
     assert state.keys() == expected.keys()
     return max(
         np.abs(state[name].astype("float64") - value).max() / max(np.abs(value).max(), 1e-30)
@@ -67,11 +62,11 @@ def difference(state, expected):
 
 
 @pytest.mark.parametrize(("begun", "ended"), DIRECTIONS)
-def test_a_run_goes_on_under_another_backend(folder, begun, ended):
+def test_a_run_continues_on_another_backend(folder, begun, ended):
     run = folder / f"{begun}-{ended}"
     position, stayed = checkpoints.load_position(run), checkpoints.load_position(folder / begun)
-    assert position["epoch"] == 2
-    assert position["history"][0]["loss"] == stayed["history"][0]["loss"]
+    assert position.epoch == 2
+    assert position.history[0]["loss"] == stayed.history[0]["loss"]
     processes = atomic.read_json(run / "environment.json")
     assert [process["backend"] for process in processes] == [begun, ended]
     # Every weight, optimizer slot and counter: 1e-6 was measured, after five steps in float32.

@@ -1,7 +1,7 @@
-"""A run from its options to its folder, and what happens when it is left and taken up again."""
+"""A run from its options to its folder, and what happens when it is interrupted and resumed."""
 
 import json
-import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,16 +11,27 @@ from conftest import TOPICS
 import research
 from research import train
 from research.config import Config
+from research.evaluation import figures
+from research.files import atomic
+from research.training import checkpoints, trainer
 
 pytestmark = pytest.mark.backend
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
 def whole(tiny, tmp_path_factory):
     """A run that nobody interrupted."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        return train.train("tiny", Config(**tiny), tmp_path_factory.mktemp("runs") / "whole")
+    return train.train("tiny", Config(**tiny), tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture(autouse=True)
+def no_figures(whole, monkeypatch):
+    """Draw the learning curves of `whole` only, since that takes a third of a run's time."""
+    monkeypatch.setattr(figures, "learning_curves", lambda history, stem: None)
 
 
 def final_state(run):
@@ -61,7 +72,11 @@ def test_a_run_folder_holds_what_the_design_says(whole):
 
 
 def test_a_trained_run_knows_its_topics(whole, tiny, tmp_path):
-    run = train.train("tiny", Config(**tiny | {"epochs": 30}), tmp_path / "run")
+    run = train.train(
+        "tiny",
+        Config(**tiny | {"epochs": 6, "learning_rate": 0.003, "batch_size": 16}),
+        tmp_path / "run",
+    )
     classifier = research.load(run)
     probabilities = classifier.predict(list(TOPICS.values()) * 2)
     assert probabilities.shape == (6, 3)
@@ -78,38 +93,36 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(whole, ti
         assert_same_state(other, whole)
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize("after", [slow(1), 2, slow(3)])
 def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(
     whole, tiny, tmp_path, monkeypatch, after
 ):
-from research.files import atomic
-from research.training import checkpoints
-from research.training.trainer import Trainer
-
-    monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)  # an epoch has five steps
+    monkeypatch.setattr(trainer, "STEPS_PER_REPORT", 2)  # an epoch has five steps
     asked = iter(range(1, 100))
     with pytest.raises(train.Interrupted, match="--resume"):
         train.train("tiny", Config(**tiny), tmp_path / "run", stop=lambda: next(asked) >= after)
     position = checkpoints.load_position(tmp_path / "run")
-    assert (position["epoch"], position["step"]) == {1: (0, 2), 2: (0, 4), 3: (1, 0)}[after]
+    assert (position.epoch, position.step) == {1: (0, 2), 2: (0, 4), 3: (1, 0)}[after]
 
     run = train.train("tiny", Config(**tiny), tmp_path / "run", resume=True)
     assert_same_state(run, whole)
-    histories = [checkpoints.load_position(folder)["history"] for folder in (run, whole)]
+    histories = [checkpoints.load_position(folder).history for folder in (run, whole)]
     assert without_times(histories[0]) == without_times(histories[1])
     assert [process["from"] for process in atomic.read_json(run / "environment.json")] == [
         {"epoch": 0, "step": 0},
-        {"epoch": position["epoch"], "step": position["step"]},
+        {"epoch": position.epoch, "step": position.step},
     ]
 
 
-def test_more_epochs_go_on_where_the_run_ended(whole, tiny, tmp_path):
+@pytest.mark.slow
+def test_more_epochs_continue_where_the_run_ended(whole, tiny, tmp_path):
     config = Config(**tiny)
     run = train.train("tiny", replace(config, epochs=1), tmp_path / "run")
     train.train("tiny", config, run, resume=True)
     assert_same_state(run, whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_never_reached_a_checkpoint_starts_over(whole, tiny, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
@@ -118,8 +131,8 @@ def test_a_run_that_never_reached_a_checkpoint_starts_over(whole, tiny, tmp_path
     assert_same_state(run, whole)
 
 
-def test_a_run_is_not_written_over(whole, tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"holds a run; .* --resume"):
+def test_a_run_is_not_overwritten(whole, tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"already holds a run; .* --resume"):
         train.train("tiny", Config(**tiny), whole)
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="something else"):
@@ -127,34 +140,32 @@ def test_a_run_is_not_written_over(whole, tiny, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_run_does_not_go_on_with_other_data(tiny, tmp_path):
-    from conftest import write_corpus
-
-    config = Config(**tiny | {"corpus_path": write_corpus(tmp_path / "corpus", 30), "epochs": 1})
-    run = train.train("tiny", config, tmp_path / "run")
-    (tmp_path / "corpus" / "space" / "000.txt").write_text("changed")
+def test_a_run_does_not_resume_with_other_data(whole, tiny, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    corpus = shutil.copytree(tiny["corpus_path"], tmp_path / "corpus")
+    (corpus / "space" / "000.txt").write_text("changed")
+    config = Config(**tiny | {"corpus_path": corpus, "epochs": 3})
     with pytest.raises(ValueError, match="corpus_digest"):
-        train.train("tiny", replace(config, epochs=2), run, resume=True)
+        train.train("tiny", config, run, resume=True)
+    assert checkpoints.load_position(run).epoch == 2
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(
     whole, tiny, tmp_path, monkeypatch
 ):
-    # LAZY IMPORTS
-
-    run = train.train("tiny", replace(Config(**tiny), epochs=1), tmp_path / "run")
+    run = shutil.copytree(whole, tmp_path / "run")
     before = final_state(run)
-    step = Trainer.epoch
+    epoch = trainer.Trainer.epoch
 
     def broken(self, *arguments):
-        for done, running in step(self, *arguments):
+        for done, running in epoch(self, *arguments):
             yield done, running | {"loss": float("nan")}
 
-    monkeypatch.setattr(Trainer, "epoch", broken)
+    monkeypatch.setattr(trainer.Trainer, "epoch", broken)
     with pytest.raises(
-        ValueError, match=r"received NaN .* by step 5 of epoch 2 .* checkpoint of epoch 1"
+        ValueError, match=r"received NaN .* by step 5 of epoch 3 .* checkpoint of epoch 2"
     ):
-        train.train("tiny", Config(**tiny), run, resume=True)
+        train.train("tiny", Config(**tiny | {"epochs": 3}), run, resume=True)
     for name, value in final_state(run).items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -180,7 +191,7 @@ def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
         optimizer="adam",
     )
     run = train.train("tiny", config, tmp_path / "run")
-    history = checkpoints.load_position(run)["history"]
+    history = checkpoints.load_position(run).history
     assert history[1]["loss"] < history[0]["loss"]
 
 
@@ -197,8 +208,8 @@ def test_wide_and_deep_learns_from_train_and_validation(tiny, tmp_path):
     run = train.train("tiny", config, tmp_path / "run")
     position = checkpoints.load_position(run)
     # Nothing was held out to choose an epoch on, so the last one counts.
-    assert position["best_epoch"] == config.epochs
-    assert not any(name.startswith("validation") for name in position["history"][-1])
+    assert position.best_epoch == config.epochs
+    assert not any(name.startswith("validation") for name in position.history[-1])
     classifier = research.load(run)
     labels = classifier.predict(list(TOPICS.values())).argmax(axis=1)
     assert [classifier.classes[label] for label in labels] == list(TOPICS)
@@ -207,12 +218,12 @@ def test_wide_and_deep_learns_from_train_and_validation(tiny, tmp_path):
         np.testing.assert_array_equal(value, last[name])
 
 
-def test_the_two_ways_to_learn_see_different_numbers_of_examples(tiny, tmp_path, capsys):
-    for train_on in ("train", "train+validation"):
-        train.train("tiny", Config(**tiny, train_on=train_on), tmp_path / train_on)
-    learned = re.findall(r"learning from (\d+) examples of (\S+),", capsys.readouterr().out)
-    (fewer, _), (more, _) = learned
-    assert [name for _, name in learned] == ["train", "train+validation"]
-    examples = atomic.read_json(tmp_path / "train" / "data.json")["examples"]
-    assert int(fewer) == examples["train"]
-    assert int(more) == examples["train"] + examples["validation"]
+def test_train_and_validation_are_learned_from_if_that_is_wanted(tiny):
+    fewer, more = (
+        train.prepare_data(Config(**tiny, train_on=train_on))
+        for train_on in ("train", "train+validation")
+    )
+    examples = fewer.description["examples"]
+    assert len(fewer.token_ids) == len(fewer.labels) == examples["train"]
+    assert len(more.token_ids) == len(more.labels) == examples["train"] + examples["validation"]
+    assert len(fewer.validation_ids) == len(fewer.validation_labels) == examples["validation"]

@@ -1,1 +1,1 @@
-"""From a corpus to integer arrays: corpora and splits, tokens, word vectors."""
+"""From a corpus to integer arrays: corpora, splits, tokens and word vectors."""

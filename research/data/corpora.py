@@ -26,26 +26,28 @@ CORPORA = {
     "news20-clean": "20 Newsgroups without headers; reposts and cross-posts stay in one split",
     "folder": "your own texts: PATH/CLASS/FILE, or PATH/{train,validation,test}/CLASS/FILE",
     "csv": "your own texts: a row for each document, in a .csv or .tsv file",
-    "jsonl": "your own texts: a JSON object for each document, a line each",
+    "jsonl": "your own texts: a JSON object for each document, one on each line",
     "parquet": "your own texts: a row for each document, in a Parquet file",
 }
-"""What `--corpus` takes, each with its protocol in a line."""
+"""The names of all corpora, each with its protocol in one line."""
 
 _NAMES = "\n".join(f"{name}: {protocol}" for name, protocol in CORPORA.items())
 
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """Which corpus, where it is, and what its columns are called."""
+    """Which corpus, where it is, and the names of its columns."""
 
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS", help=_NAMES)]
-    path: Annotated[Path | None, tyro.conf.arg(name="corpus-path", aliases=["--path"])] = None
-    """Your own texts; or news20.tar.gz, or the folder it unpacks to, instead of fetching it."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help=_NAMES)]
+    path: Annotated[
+        Path | None, tyro.conf.arg(name="corpus-path", aliases=["--path"], metavar="PATH")
+    ] = None
+    """Your own texts. Or news20.tar.gz or the folder it unpacks to, which is fetched otherwise."""
     text_column: str = "text"
     """Column of the text, in a CSV, TSV, JSONL or Parquet corpus."""
     label_column: str = "label"
-    """Column of the class, as strings or integers, in such a corpus."""
-    split_column: str | None = None
+    """Column of the class, as strings or integers, in a CSV, TSV, JSONL or Parquet corpus."""
+    split_column: Annotated[str | None, tyro.conf.arg(metavar="STR")] = None
     """Column that says train, validation or test, if the corpus has one."""
 
 
@@ -60,13 +62,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus, with the splits that were asked for.
+    """A corpus, with those splits that were asked for.
 
     Attributes:
       description: its protocol and its source, in one line.
       class_names: sorted; a label is an index into it.
       splits: by name, in the order train, validation, test.
-      digest: the SHA-256 over class names, labels and texts of all splits of the corpus,
+      digest: the SHA-256 of the class names, labels and texts of all splits of the corpus,
         including those that were not asked for.
     """
 
@@ -78,11 +80,11 @@ class Corpus:
 
 
 def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validation")) -> Corpus:
-    """Load a corpus; the test split only if it is asked for.
+    """Load a corpus, and the test split only if it is asked for.
 
     Args:
       source: which corpus, and where it is.
-      splits: the wanted ones of "train", "validation" and "test"; None for all that exist.
+      splits: those to load, out of "train", "validation" and "test"; None for all that exist.
 
     Raises:
       FileNotFoundError: there is nothing at the path.
@@ -96,8 +98,8 @@ def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validat
     choose("the corpus", source.name, CORPORA)
     if source.path is not None and not source.path.exists():
         raise FileNotFoundError(
-            f"expected the corpus {source.name!r} at {source.path}, received a path where there "
-            "is nothing; check the path"
+            f"expected the corpus {source.name!r} at {source.path}, found nothing there; "
+            "check the path"
         )
     whole = _corpus(source.name, _read(source))
     if splits is None:
@@ -116,13 +118,13 @@ def _read(source: CorpusSource) -> Documents:
         case "news20-bydate" | "r8" | "r52":
             if path is not None:
                 raise ValueError(
-                    f"expected no path for {name!r}, which is fetched, received {path}; "
-                    "leave the path out, or choose folder, csv, jsonl or parquet"
+                    f"expected no path for {name!r}, which is fetched by its name, received "
+                    f"{path}; leave the path out, or choose folder, csv, jsonl or parquet"
                 )
             return cardoso_cachopo.read(name)
     if path is None:
         raise ValueError(
-            f"expected the path of your {name} corpus, received none; give it with --corpus-path"
+            f"expected the path of your {name} corpus, received none; pass it as --corpus-path"
         )
     columns = source.text_column, source.label_column, source.split_column
     return by_text(*readers.read(name, path, *columns), str(path))
@@ -143,7 +145,7 @@ def _corpus(name: str, documents: Documents) -> Corpus:
 
 
 def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
-    # Not np.unique, which gives each string as much memory as the longest one.
+    # Not np.unique, which takes as much memory for each string as for the longest one.
     class_names = sorted(set(classes))
     index = {class_name: label for label, class_name in enumerate(class_names)}
     return class_names, np.array([index[of_one] for of_one in classes], dtype=np.int32)

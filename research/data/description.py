@@ -1,28 +1,28 @@
-"""What a corpus is like: the lengths of its texts, and what leaks between its splits."""
+"""Statistics of a corpus: the lengths of its texts, and what leaks between its splits."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from research.data import splits
+from research.data import newsgroups, splits
 from research.data.corpora import Corpus
 
 
 def word_counts(texts: Iterable[str]) -> np.ndarray:
-    """Return the number of words between white space in each text, int64[examples]."""
+    """Return the number of words in each text, split at white space, as int64[examples]."""
     return np.array([len(text.split()) for text in texts], dtype=np.int64)
 
 
 def share_kept(lengths: np.ndarray, sequence_length: int) -> tuple[float, float]:
-    """Return what is left of texts of these lengths when they are cut.
+    """Return how much remains of texts when they are cut to a sequence length.
 
     Args:
-      lengths: int[examples], in tokens.
-      sequence_length: in tokens.
+      lengths: int[examples], the length of each text in tokens.
+      sequence_length: the tokens kept of each text.
 
     Returns:
-      The share of documents that are kept whole, and the share of all tokens that are kept.
+      The share of texts that are kept whole, and the share of all tokens that are kept.
 
     Raises:
       ValueError: `sequence_length` is below 1.
@@ -37,10 +37,11 @@ def share_kept(lengths: np.ndarray, sequence_length: int) -> tuple[float, float]
 
 
 def duplicates(corpus: Corpus) -> tuple[int, dict[str, int]]:
-    """Count the documents that equal another one, except for case and white space.
+    """Count the documents that equal another document except for case and white space.
 
     Returns:
-      Their number, and for each held-out split the number of its documents that are in train.
+      The number of such documents, and for each held-out split how many of its documents are also
+      in train.
     """
     bodies = {
         name: [splits.normalised(t) for t in split.texts] for name, split in corpus.splits.items()
@@ -54,11 +55,16 @@ def duplicates(corpus: Corpus) -> tuple[int, dict[str, int]]:
     }
 
 
-def cross_posts(newsgroups: Sequence[str], posts: Sequence[str]) -> tuple[int, int]:
-    """Count the Message-IDs that occur in two newsgroups or more, and the posts that have them."""
+def cross_posts(names: Sequence[str], posts: Sequence[str]) -> tuple[int, int]:
+    """Count the Message-IDs that occur in several newsgroups, and the posts that have one.
+
+    Args:
+      names: the newsgroup of each post.
+      posts: each post, with its headers.
+    """
     ids = newsgroups.message_ids(posts)
     places: dict[str, set[str]] = {}
-    for newsgroup, message_id in zip(newsgroups, ids, strict=True):
+    for newsgroup, message_id in zip(names, ids, strict=True):
         places.setdefault(message_id, set()).add(newsgroup)
     crossed = {message_id for message_id, groups in places.items() if len(groups) > 1}
     return len(crossed), sum(message_id in crossed for message_id in ids)

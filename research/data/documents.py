@@ -1,4 +1,4 @@
-"""What every reader of a corpus returns."""
+"""The documents of a corpus, as its reader returns them."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ class Documents(NamedTuple):
 
     Attributes:
       texts: the text of each document.
-      classes: the name of its class.
-      splits: "train", "validation" or "test".
-      groups: int[examples]; documents with the same number are never divided between splits.
-      source: where they come from, as a person reads it.
+      classes: the name of the class of each document.
+      splits: "train", "validation" or "test" for each document.
+      groups: int[examples]; documents with the same number always share a split.
+      source: where the documents come from, for a person to read.
     """
 
     texts: list[str]
@@ -26,6 +26,6 @@ class Documents(NamedTuple):
 
 
 def by_text(texts: list[str], classes: list[str], splits: list[str], source: str) -> Documents:
-    """Return documents whose groups are those of equal texts, except for case and white space."""
+    """Return documents in groups of texts that are equal except for case and white space."""
     groups = linked([normalised(text) for text in texts])
     return Documents(texts, classes, splits, groups, source)

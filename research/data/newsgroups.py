@@ -11,12 +11,16 @@ import pyarrow.parquet
 
 from research.data.documents import Documents
 from research.data.splits import linked, normalised
-from research.files import archives, cache, downloads
+from research.files import archives, cache
+from research.files.downloads import RemoteFile, fetch_url
 
-URL = "http://www.cs.cmu.edu/afs/cs.cmu.edu/project/theo-20/www/data/news20.tar.gz"
+ARCHIVE = RemoteFile(
+    url="http://www.cs.cmu.edu/afs/cs.cmu.edu/project/theo-20/www/data/news20.tar.gz",
+    filename="news20.tar.gz",
+    sha256=None,  # `_checked` checks the posts instead, since copies of the archive differ
+)
 
-# Over the sorted class/file names and the bytes of the posts, since the archive itself differs
-# from one packing to the next. `_checked` makes it.
+# Over the sorted names CLASS/FILE and the bytes of the posts.
 _SHA256 = "398436f091a5b1383b093c9be94402af2cfebf60a84b0e1937b657ac92eddd8c"
 _MAX_BYTES = 200_000_000  # the posts are 37 MB, in 20,000 files with a header each
 
@@ -25,16 +29,16 @@ def read_posts(path: Path | None) -> tuple[list[str], list[str]]:
     """Read all posts.
 
     Args:
-      path: the archive or the folder; None to fetch the archive from `URL`.
+      path: the archive or the folder; None to fetch `ARCHIVE`.
 
     Returns:
-      The newsgroup and the raw text, headers included, of each post; by newsgroup and file name.
+      The newsgroup of each post, and its raw text with headers; sorted by newsgroup and file name.
 
     Raises:
-      ValueError: these are not the posts, to the byte.
+      ValueError: the posts are not byte for byte those of the archive.
       OSError: the archive could not be fetched or read, or the cache cannot be written.
     """
-    source = path or downloads.fetch_url(URL, None, "news20.tar.gz")
+    source = path or fetch_url(ARCHIVE)
     if source.is_dir():
         below = source / "20_newsgroup"
         root = below if below.is_dir() else source
@@ -54,29 +58,29 @@ def read_posts(path: Path | None) -> tuple[list[str], list[str]]:
 def as_in_the_tutorial(path: Path | None) -> Documents:
     """Read the posts as https://keras.io/examples/nlp/pretrained_word_embeddings/ does.
 
-    The first ten lines of each post are cut off, and a seeded shuffle sets a fifth apart for
-    validation. One thing differs: the tutorial leaves the order of the files in a class to the file
+    The first ten lines of each post are cut off. A shuffle with a fixed seed chooses a fifth for
+    validation. One thing differs: the tutorial takes the files of a class in the order of the file
     system, and here they are sorted.
     """
     classes, posts = read_posts(path)
     texts = ["\n".join(post.split("\n")[10:]) for post in posts]
-    for values in (texts, classes):  # the same seed for each keeps the two together
+    for values in (texts, classes):  # the same seed gives both the same order
         np.random.RandomState(1337).shuffle(values)
     validation = int(0.2 * len(texts))
     splits = ["train"] * (len(texts) - validation) + ["validation"] * validation
-    return Documents(texts, classes, splits, np.arange(len(texts)), str(path or URL))
+    return Documents(texts, classes, splits, np.arange(len(texts)), str(path or ARCHIVE.url))
 
 
 def without_leakage(path: Path | None) -> Documents:
-    """Read the posts without headers; copies and cross-posts of a post are in one group with it."""
+    """Read the posts without headers. Copies and cross-posts of a post are in its group."""
     classes, posts = read_posts(path)
     texts = [post.partition("\n\n")[2] for post in posts]
     groups = linked([normalised(text) for text in texts], message_ids(posts))
-    return Documents(texts, classes, ["train"] * len(texts), groups, str(path or URL))
+    return Documents(texts, classes, ["train"] * len(texts), groups, str(path or ARCHIVE.url))
 
 
 def message_ids(posts: Iterable[str]) -> list[str]:
-    """Return the Message-ID in each post's headers; every post of 20 Newsgroups has one."""
+    """Return the Message-ID of each post. Every post of 20 Newsgroups has one in its headers."""
     pattern = re.compile(r"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
     return [pattern.findall(post.partition("\n\n")[0])[0] for post in posts]
 
@@ -91,7 +95,7 @@ def _checked(files: Iterable[tuple[str, bytes]], source: Path) -> tuple[list[str
     if digest.hexdigest() != _SHA256:
         raise ValueError(
             f"expected the 19,997 posts of news20.tar.gz in {source} (SHA-256 {_SHA256} over names "
-            f"and bytes), received {len(posts):,} files ({digest.hexdigest()}); replace it by "
-            f"{URL}"
+            f"and bytes), received {len(posts):,} files ({digest.hexdigest()}); replace it with "
+            f"{ARCHIVE.url}"
         )
     return [post[0] for post in posts], [post[2].decode("latin-1") for post in posts]

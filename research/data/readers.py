@@ -1,6 +1,6 @@
-"""Texts of your own, with their classes: a folder, or a CSV, TSV, JSONL or Parquet file.
+"""Your own texts and their classes, from a folder or a CSV, TSV, JSONL or Parquet file.
 
-They are taken as they are or refused: nothing is guessed, dropped or repaired on the way.
+Documents are taken as they are, or refused. Nothing is guessed, dropped or repaired.
 """
 
 import codecs
@@ -25,22 +25,22 @@ def read(
     label_column: str = "label",
     split_column: str | None = None,
 ) -> tuple[list[str], list[str], list[str]]:
-    """Reads documents.
+    """Read documents.
 
     Args:
-      kind: "folder", "csv" (TSV where the file is called .tsv), "jsonl" or "parquet".
-      path: that folder or file. A folder holds CLASS/FILE or {train,validation,test}/CLASS/FILE;
-        hidden files are passed over. All text is UTF-8.
-      text_column: where a file has the text.
-      label_column: where it has the class, as strings or integers.
-      split_column: where it says "train", "validation" or "test", if it does.
+      kind: "folder", "csv" (TSV if the file is called .tsv), "jsonl" or "parquet".
+      path: the folder or file. A folder holds CLASS/FILE or {train,validation,test}/CLASS/FILE;
+        hidden files are left out. All text is UTF-8.
+      text_column: the column of the text.
+      label_column: the column of the class, as strings or integers.
+      split_column: the column that says "train", "validation" or "test", if there is one.
 
     Returns:
-      The text, the class and the split of each document; "train" where there are no splits.
+      The text, the class and the split of each document. Without splits, all are in "train".
 
     Raises:
-      ValueError: a file is not of its kind, or the documents are not fit to train on: a text is
-        empty, there is one class only, or a class has one document only or none in train.
+      ValueError: a file is not of its kind, or the documents cannot be trained on: a text is
+        empty, there is only one class, or a class has only one document, or none in train.
       OSError: a file could not be read.
     """
     if kind == "folder":
@@ -55,13 +55,13 @@ class _Documents(NamedTuple):
     texts: list[str]
     classes: list[str]
     splits: list[str]
-    place: Callable[[int], str]  # says where document i is, for error messages
+    place: Callable[[int], str]  # where document i is, for error messages
 
 
 def _read_folder(path: Path) -> _Documents:
     if not path.is_dir():
         raise ValueError(
-            f"expected a folder with a folder for each class, received the file {path}; "
+            f"expected a folder with one folder for each class, received the file {path}; "
             "give the folder, or choose csv, jsonl or parquet"
         )
     tops = {top.name for top in path.iterdir() if top.is_dir() and not top.name.startswith(".")}
@@ -116,13 +116,14 @@ def _check_values(
     values: list[Any],
     place: Callable[[int], str],
     expected: str,
-    is_good: Callable[[Any], bool],
+    is_valid: Callable[[Any], bool],
 ) -> None:
-    bad = [row for row, value in enumerate(values) if not is_good(value)]
-    if bad:
+    bad_rows = [row for row, value in enumerate(values) if not is_valid(value)]
+    if bad_rows:
         raise ValueError(
-            f"expected {expected} in column {column!r}, received {reprlib.repr(values[bad[0]])} in "
-            f"{place(bad[0])} ({len(bad):,} such rows); correct or remove them"
+            f"expected {expected} in column {column!r}, received "
+            f"{reprlib.repr(values[bad_rows[0]])} in {place(bad_rows[0])} "
+            f"({len(bad_rows):,} such rows); correct or remove them"
         )
 
 
@@ -131,13 +132,14 @@ def _read_csv(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(data),
-            # A document may be longer than pyarrow's blocks of 1 MB; above 1 GB it needs several.
+            # One block holds the file, since a document may exceed pyarrow's default of 1 MB.
+            # Files above 1 GB need several blocks.
             read_options=pyarrow.csv.ReadOptions(block_size=min(max(len(data), 1), 1 << 30)),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(wanted, pa.string())  # no guess: "007" stays "007"
+                column_types=dict.fromkeys(wanted, pa.string())  # so that "007" stays "007"
             ),
         )
     except pa.ArrowException as error:
@@ -173,12 +175,13 @@ def _read_parquet(path: Path, wanted: list[str]) -> dict[str, list[Any]]:
         raise _unreadable(path, "a Parquet file with text in UTF-8", error) from error
 
 
-def _check_columns(path: Path, wanted: list[str], there: list[str]) -> None:
+def _check_columns(path: Path, wanted: list[str], present: list[str]) -> None:
     for column in wanted:
-        if there.count(column) != 1:
+        if present.count(column) != 1:
             raise ValueError(
-                f"expected one column {column!r} in {path}, received {', '.join(there) or 'none'}; "
-                "name the column with --text-column, --label-column or --split-column"
+                f"expected one column {column!r} in {path}, received "
+                f"{', '.join(present) or 'no columns'}; name the column with --text-column, "
+                "--label-column or --split-column"
             )
 
 
@@ -188,14 +191,14 @@ def _unreadable(path: Path, expected: str, error: Exception) -> ValueError:
 
 
 def _read_utf8(path: Path) -> bytes:
-    """The bytes of a file that are known to be UTF-8, without a byte order mark."""
+    """Return the bytes of a UTF-8 file, without a byte order mark."""
     data = path.read_bytes()
     try:
         data.decode()
     except UnicodeDecodeError as error:
         raise ValueError(
             f"expected UTF-8 text in {path}, received the byte 0x{data[error.start]:02x} at byte "
-            f"offset {error.start:,}; convert it, such as with: iconv -f latin1 -t utf-8"
+            f"offset {error.start:,}; convert the file, for example with: iconv -f latin1 -t utf-8"
         ) from error
     return data.removeprefix(codecs.BOM_UTF8)
 
@@ -206,20 +209,20 @@ def _check_documents(documents: _Documents, path: Path) -> None:
     empty = [row for row, text in enumerate(documents.texts) if not text.strip()]
     if empty:
         raise ValueError(
-            f"expected text in every document, received {len(empty):,} without any, the first "
+            f"expected text in every document, received {len(empty):,} without text, the first "
             f"in {documents.place(empty[0])}; remove them"
         )
     counts = Counter(documents.classes)
     if len(counts) < 2:
         raise ValueError(
             f"expected two classes or more in {path}, received only {documents.classes[0]!r}; "
-            "check where the labels are"
+            "check the label column or the folders"
         )
     lonely = [name for name, count in counts.items() if count == 1]
     if lonely:
         raise ValueError(
             f"expected two documents or more in every class, received one in class {lonely[0]!r} "
-            f"({len(lonely):,} such classes); add to it, merge it, or remove it"
+            f"({len(lonely):,} such classes); add documents, or merge or remove the class"
         )
     in_train = {
         name

@@ -1,7 +1,7 @@
 """How documents are divided into train, validation and test.
 
-A corpus without a test split gets one, and likewise a validation split: a seeded share of each
-class. Documents that are equal except for case and white space never end up in two splits.
+A corpus without a test split gets one, and likewise a validation split: a random share of each
+class, with a fixed seed. Documents in one group, such as duplicates, are never divided.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SPLITS = ("train", "validation", "test")
-"""The names of splits, in a folder as in a column."""
+"""The names of the splits, in folders and in columns."""
 
 _SPLIT_SEED = 20
 _TEST_SHARE = 0.2
@@ -19,16 +19,16 @@ _VALIDATION_SHARE = 0.1  # of what is not test
 
 
 def complete(name: str, labels: np.ndarray, splits: list[str], groups: np.ndarray) -> list[str]:
-    """Return the split of each document after the missing splits are carved out of train.
+    """Return the split of each document, once the missing splits are taken out of train.
 
     Args:
-      name: of the corpus, for error messages.
+      name: the name of the corpus, for error messages.
       labels: int32[examples].
       splits: "train", "validation" or "test" for each document, as the corpus has it.
       groups: int[examples]; documents with the same number stay together.
 
     Raises:
-      ValueError: there are too few different documents.
+      ValueError: there are too few different documents for a missing split.
     """
     split_of = np.array(splits, dtype=object)
     for split, share in (("test", _TEST_SHARE), ("validation", _VALIDATION_SHARE)):
@@ -37,8 +37,8 @@ def complete(name: str, labels: np.ndarray, splits: list[str], groups: np.ndarra
             held_out = train[hold_out(labels[train], groups[train], share)]
             if len(held_out) == 0:
                 raise ValueError(
-                    f"expected enough different documents in {name!r} to set a {split} split "
-                    f"apart, received {len(train)}; give more documents, or splits of your own"
+                    f"expected enough different documents in {name!r} for a {split} split, "
+                    f"received {len(train)} documents; add more, or give splits of your own"
                 )
             split_of[held_out] = split
     return list(split_of)
@@ -48,13 +48,14 @@ def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray
     """Draw a random share of each class, in whole groups.
 
     The seed is fixed, so the result is the same on every machine. A class of two documents or more
-    gives at least one, unless all are in one group. scikit-learn's `StratifiedGroupKFold` also
-    respects groups and classes, but takes seconds when nearly every text is its own group.
+    gives at least one, unless all its documents are in one group. scikit-learn's
+    `StratifiedGroupKFold` also respects groups and classes, but takes seconds where nearly every
+    text is a group of its own.
 
     Args:
-      labels: int[examples]
+      labels: int[examples].
       groups: int[examples]; documents with the same number stay together.
-      share: of the documents, between 0 and 1.
+      share: the share of the documents to draw, between 0 and 1.
 
     Returns:
       bool[examples], true where held out.
@@ -76,16 +77,16 @@ def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray
 
 
 def linked(*keys: Sequence[str]) -> np.ndarray:
-    """Number the groups of documents that share a key, directly or through others.
+    """Group documents that share a key, directly or through other documents.
 
     Args:
-      keys: for each kind of key, the key of each document.
+      keys: one sequence for each kind of key, with the key of each document.
 
     Returns:
-      int32[examples], equal where two documents are in one group.
+      int32[examples], the number of the group of each document.
     """
     examples = len(keys[0])
-    node_of: dict[tuple[int, str], int] = {}  # documents come first, then one node for every key
+    node_of: dict[tuple[int, str], int] = {}  # documents come first, then a node for each key
     key_nodes = [
         node_of.setdefault((kind, key), examples + len(node_of))
         for kind, of_kind in enumerate(keys)

@@ -1,13 +1,13 @@
 """Texts to integer arrays, with Keras's TextVectorization.
 
-The vocabulary and the arrays go into the cache of `research.assets`, under a name made from
-everything that determines them. Only a miss runs Keras and TensorFlow: from a warm cache,
-training on JAX or PyTorch works where TensorFlow is not installed.
+The vocabulary and the arrays go into the cache, under a key of everything that determines them.
+Keras and TensorFlow run only if the cache lacks an entry. So JAX and PyTorch can train from a warm
+cache where TensorFlow is not installed.
 
-A word is what TextVectorization makes of it by default: ASCII letters lowered, ASCII punctuation
-removed, split at ASCII whitespace. Two inputs get special care, since both Keras and NumPy stumble
-over them: NUL characters and lone surrogates are replaced by others (`_as_bytes`), and no word of
-more than 1,000 bytes is learned (`learn_vocabulary`).
+Texts are split as TextVectorization does by default: ASCII letters become lower case, ASCII
+punctuation is removed, and words end at ASCII whitespace. Keras and NumPy fail on two kinds of
+input. NUL characters and lone surrogates are therefore replaced (`_as_bytes`), and words of more
+than 1,000 bytes are not learned (`learn_vocabulary`).
 
 Page: https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/
 """
@@ -26,7 +26,7 @@ import numpy as np
 from research.files import cache
 
 SPECIAL_WORDS = ("", "[UNK]")
-"""Words 0 and 1 of every vocabulary: padding, and any word out of the vocabulary."""
+"""Words 0 and 1 of every vocabulary: padding, and every out-of-vocabulary word."""
 
 _CACHE_FORMAT = 1  # raise it when the same input must give other files
 _LONGEST_WORD_BYTES = 1_000
@@ -37,20 +37,20 @@ _BATCH_TEXTS = 1_024
 def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
     """Return the most frequent words of the texts, the most frequent first.
 
-    The list starts with `SPECIAL_WORDS` and has at most `vocabulary_size` entries, those two
-    included. Words of equal count are in descending order of their UTF-8 bytes. A run of more
-    than 1,000 bytes without whitespace is not counted: Keras copies the vocabulary into an array
-    as wide as its longest word, where one encoded file among the texts would fill the memory.
+    The list starts with `SPECIAL_WORDS` and has at most `vocabulary_size` entries, including those
+    two. Words that are equally frequent are in descending order of their UTF-8 bytes. More than
+    1,000 bytes without whitespace do not count as a word: Keras copies the vocabulary into an array
+    as wide as its longest word, so one encoded attachment among the texts would fill the memory.
 
     Raises:
-      ValueError: there are no texts, they hold no word, or `vocabulary_size` is below 3.
-      ModuleNotFoundError: the cache lacks the answer and TensorFlow is not installed.
+      ValueError: there are no texts, no text holds a word, or `vocabulary_size` is below 3.
+      ModuleNotFoundError: the vocabulary is not in the cache, and TensorFlow is not installed.
     """
     _check_texts(texts)
     if vocabulary_size < 3:
         raise ValueError(
             f"expected a vocabulary_size of 3 or more, received {vocabulary_size}; "
-            "padding and out-of-vocabulary take two, so leave room for words"
+            "padding and [UNK] take two, so leave room for words"
         )
 
     def build(folder: Path) -> None:
@@ -69,7 +69,7 @@ def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
     vocabulary = read_vocabulary(cache.cached("vocabulary", key, build) / "vocabulary.txt")
     if len(vocabulary) == len(SPECIAL_WORDS):
         raise ValueError(
-            f"expected texts that hold words, received {len(texts)} texts without any; "
+            f"expected texts that hold words, received {len(texts)} texts without words; "
             "check how the corpus is read"
         )
     return vocabulary
@@ -78,8 +78,8 @@ def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
 def encode(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int) -> np.ndarray:
     """Return the texts as `int32[examples, sequence_length]` word numbers.
 
-    A number is the word's index in the vocabulary, 1 for a word that is not there. Texts are cut
-    after `sequence_length` words, and shorter ones are padded at the end with 0.
+    A word's number is its index in the vocabulary, or 1 if the vocabulary lacks it. Texts are cut
+    after `sequence_length` words. Shorter texts are padded with 0 at the end.
 
     Raises:
       ValueError: there are no texts, `sequence_length` is below 1, or the vocabulary does not
@@ -95,13 +95,13 @@ def encode(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
 def encode_cached(
     texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
 ) -> np.ndarray:
-    """Return what `encode` does, as a read-only array mapped from a file in the cache.
+    """Return the same as `encode`, as a read-only array mapped from a file in the cache.
 
-    The file is written batch by batch, so memory holds the texts but never the whole array.
+    The file is written batch by batch, so the whole array is never in memory.
 
     Raises:
-      ValueError: as `encode`.
-      ModuleNotFoundError: the cache lacks the array and TensorFlow is not installed.
+      ValueError: as for `encode`.
+      ModuleNotFoundError: the array is not in the cache, and TensorFlow is not installed.
     """
     _check_encoding(texts, vocabulary, sequence_length)
 
@@ -143,15 +143,14 @@ def read_vocabulary(path: Path) -> list[str]:
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is not UTF-8, is cut within a word, or does not start with `SPECIAL_WORDS`.
+      ValueError: it is not UTF-8, ends within a word, or does not start with `SPECIAL_WORDS`.
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"expected a vocabulary file, received {path}, which is none; "
-            "pass the vocabulary.txt of a finished run"
+            f"expected a vocabulary file at {path}, found none; pass the vocabulary.txt of a run"
         )
     try:
-        # Not splitlines: a word can hold U+0085, U+2028 and others that it also splits at.
+        # Not splitlines, which also splits at characters that words may hold, such as U+0085.
         *vocabulary, rest = path.read_bytes().decode().split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -195,7 +194,7 @@ def _encode_into(token_ids: np.ndarray, texts: Sequence[str], vocabulary: Sequen
         start += len(batch)
 
 
-@functools.lru_cache(maxsize=2)  # whoever labels texts one by one builds it once
+@functools.lru_cache(maxsize=2)  # so that labelling texts one by one builds it once
 def _vectorizer(vocabulary: tuple[str, ...], sequence_length: int) -> Callable[[list[bytes]], Any]:
     """Return a function from texts to a TensorFlow tensor, `int64[texts, sequence_length]`."""
     tf = _import_tensorflow()
@@ -204,25 +203,25 @@ def _vectorizer(vocabulary: tuple[str, ...], sequence_length: int) -> Callable[[
     layer = keras.layers.TextVectorization(
         vocabulary=list(vocabulary), output_sequence_length=sequence_length
     )
-    # In a TensorFlow graph the layer's result stays a TensorFlow tensor on every backend; called
-    # directly, it would become a JAX or PyTorch tensor and travel to the GPU and back.
+    # In a TensorFlow graph, the result stays a TensorFlow tensor on every backend. Otherwise Keras
+    # would make it a JAX or PyTorch tensor, which travels to the GPU and back.
     vectorize = tf.function(layer, input_signature=[tf.TensorSpec([None], tf.string)])
     return lambda batch: vectorize(tf.constant(batch))
 
 
 def _import_tensorflow() -> Any:
-    """Import TensorFlow in such a way that it leaves the GPU to the backend that trains."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else start-up notes flood the terminal
+    """Import TensorFlow, which must leave the GPU to the backend that trains."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no notes at start-up
     try:
-        import keras  # noqa: F401  importing Keras imports the backend that runs
+        import keras  # noqa: F401  (it imports the backend of this process)
 
         tensorflow_only_tokenizes = "tensorflow" not in sys.modules
         import tensorflow as tf
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "expected TensorFlow, which splits texts into words, or a cache that holds the result, "
-            f"received neither ({error}); run `pip install tensorflow`, or point RESEARCH_CACHE to "
-            "a cache filled where TensorFlow is installed"
+            f"found neither ({error}); run `pip install tensorflow`, or set RESEARCH_CACHE to a "
+            "cache that was filled on a machine with TensorFlow"
         ) from error
     if tensorflow_only_tokenizes:
         # By default TensorFlow would reserve nearly all the memory of the GPU that JAX or PyTorch
@@ -232,9 +231,9 @@ def _import_tensorflow() -> Any:
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[bytes]]:
-    """Yield the texts in lists, small in bytes (long texts) and in number (long results).
+    """Yield the texts in lists that are limited in bytes, and in number.
 
-    Lists, never string arrays: NumPy pads every string to the longest one.
+    They are lists and not arrays, since NumPy pads every string to the length of the longest one.
     """
     batch: list[bytes] = []
     batch_bytes = 0
@@ -249,9 +248,9 @@ def _batches(texts: Sequence[str]) -> Iterator[list[bytes]]:
 
 
 def _as_bytes(text: str) -> bytes:
-    """Return the text as UTF-8, with a replacement for what does not survive the way to Keras.
+    """Return the text as UTF-8, without the characters that Keras and NumPy fail on.
 
-    A lone surrogate, which UTF-8 can't hold, becomes `?`, and so vanishes with the punctuation.
+    A lone surrogate, which UTF-8 cannot hold, becomes `?`, and is removed with the punctuation.
     NUL becomes U+FFFD, because NumPy drops NULs from the end of a word.
     """
     return text.replace("\0", "\ufffd").encode("utf-8", errors="replace")
@@ -263,7 +262,7 @@ def _without_long_words(batch: list[bytes]) -> list[bytes]:
 
 
 def _digest(items: Iterable[bytes]) -> str:
-    """Return one SHA-256 for a list of byte strings; the lengths keep ["ab"] from ["a", "b"]."""
+    """Return one SHA-256 for a list of byte strings. It tells ["ab"] from ["a", "b"]."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(len(item).to_bytes(8, "little"))

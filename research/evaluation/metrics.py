@@ -1,19 +1,20 @@
-"""How good the predictions are: accuracy, macro-F1, their intervals, and where the model errs.
+"""Scores of one run: loss, accuracy, macro-F1, intervals, and which classes are confused.
 
 Classes are numbered from 0, in the order of the corpus's class names. Predictions are class
-numbers; probabilities have a row per example and a column per class. `over_seeds`, `compare` and
-those after them are about several runs.
+numbers; probabilities have a row for each example and a column for each class.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from scipy import stats
 from sklearn.metrics import precision_recall_fscore_support
 
 CONFIDENCE = 0.95
+"""Of all intervals of this package."""
 
+_CONFUSED_PAIRS = 10
 _BOOTSTRAP_DRAWS = 2_000
 _BOOTSTRAP_SEED = 0
 _DRAWS_AT_ONCE = 100  # bounds the memory: 8 bytes x draws at once x classes^2
@@ -28,7 +29,7 @@ class Scores(TypedDict):
 
 
 class Summary(Scores):
-    """What `summary` returns; JSON keeps it as it is."""
+    """What `summary` returns, as JSON values."""
 
     examples: int
     accuracy_interval: list[float]
@@ -46,15 +47,17 @@ class ClassScores(TypedDict):
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
-    """Score the most probable class of each example, and the probabilities themselves.
-
-    `labels` is `int[examples]`, `probabilities` `float[examples, classes]`.
+    """Return loss, accuracy and macro-F1.
 
     - `loss`: mean cross-entropy in nats. A probability of 0 for the right class counts as
-      float32's smallest normal number: 87.3 nats.
-    - `macro_f1`: the mean of every class's F1. An F1 without examples and predictions to compute
-      it from is 0, as in scikit-learn's `f1_score(labels=range(classes), average="macro",
-      zero_division=0)`.
+      float32's smallest normal number, which gives 87.3 nats.
+    - `accuracy`: share of examples whose most probable class is the right one.
+    - `macro_f1`: mean of the classes' F1. The F1 of a class without examples and predictions is 0,
+      as in scikit-learn's `f1_score(labels=range(classes), average="macro", zero_division=0)`.
+
+    Args:
+      labels: int[examples].
+      probabilities: float[examples, classes].
 
     Raises:
       ValueError: shapes don't fit, a label is no class, there are no examples, or a row of
@@ -63,27 +66,29 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     labels, probabilities = _check_probabilities(labels, probabilities)
     examples, classes = probabilities.shape
     counts = confusion(labels, probabilities.argmax(axis=1), classes)
-    of_label = probabilities[np.arange(examples), labels].astype(np.float64)
+    of_right_class = probabilities[np.arange(examples), labels].astype(np.float64)
     return Scores(
-        loss=float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).mean()),
+        loss=float(-np.log(np.maximum(of_right_class, np.finfo(np.float32).tiny)).mean()),
         accuracy=int(np.trace(counts)) / examples,
         macro_f1=float(_macro_f1(counts)),
     )
 
 
 def summary(labels: np.ndarray, probabilities: np.ndarray) -> Summary:
-    """Give the `scores` and how sure they are.
+    """Return the `scores` with 95% intervals, each as [low, high].
 
-    `labels` is `int[examples]`, `probabilities` `float[examples, classes]`. Both intervals hold
-    95%, as [low, high], and tell how much the score would vary with other test examples; they
-    know nothing of other seeds.
+    The intervals say how much a score would vary with other test examples. They do not cover how
+    it varies with the seed.
 
-    - `accuracy_interval`: Wilson's score interval, as in `accuracy_interval`.
-    - `macro_f1_interval`: percentile bootstrap of 2,000 draws with a fixed seed (Efron &
-      Tibshirani 1993, chapter 13). To draw as many examples as there are, with replacement, and
-      count them by label and prediction is to draw from a multinomial distribution whose
-      probabilities are the shares in the confusion matrix; so only matrices are drawn. A draw can
-      miss a class of few examples altogether, and scores 0 for it: then the interval leans low.
+    - `accuracy_interval`: Wilson's interval, as in the function of that name.
+    - `macro_f1_interval`: percentile bootstrap with 2,000 draws and a fixed seed (Efron &
+      Tibshirani 1993, chapter 13). Resampling the examples gives a confusion matrix with a
+      multinomial distribution, so the matrices are drawn directly. A draw may contain no example
+      of a small class; that class then scores 0, which pulls the interval down.
+
+    Args:
+      labels: int[examples].
+      probabilities: float[examples, classes].
 
     Raises:
       ValueError: as `scores`.
@@ -104,8 +109,12 @@ def per_class(
 ) -> list[ClassScores]:
     """Return the scores of each class, in the order of `class_names`.
 
-    `labels` and `predictions` are `int[examples]`; `support` counts the examples of the class. A
-    score that would divide by zero is 0.
+    `support` is the number of examples of the class. A score that would divide by zero is 0.
+
+    Args:
+      labels: int[examples].
+      predictions: int[examples].
+      class_names: a label is an index into them.
 
     Raises:
       ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
@@ -130,9 +139,12 @@ def per_class(
 
 
 def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Return `int64[classes, classes]`: row = label, column = prediction, entry = examples.
+    """Return the confusion matrix, int64[classes, classes]: row = label, column = prediction.
 
-    `labels` and `predictions` are `int[examples]`.
+    Args:
+      labels: int[examples].
+      predictions: int[examples].
+      classes: above every label and prediction.
 
     Raises:
       ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
@@ -147,10 +159,14 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.n
 def most_confused(
     confusion: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, str, int]]:
-    """Return up to `count` (label, prediction, examples) of the commonest mistakes, most first.
+    """Return the commonest mistakes as (label, prediction, examples), the commonest first.
 
-    `confusion` is `int[classes, classes]` as from `confusion`. Equal counts are in the order of
-    the classes.
+    Equal counts are in the order of the classes.
+
+    Args:
+      confusion: int[classes, classes], as the function of that name returns it.
+      class_names: in the order of its rows.
+      count: how many mistakes to return at most.
 
     Raises:
       ValueError: the matrix does not fit the names.
@@ -158,8 +174,8 @@ def most_confused(
     classes = len(class_names)
     if confusion.shape != (classes, classes):
         raise ValueError(
-            f"expected a confusion matrix of shape {(classes, classes)}, one row and column per "
-            f"class name, received {confusion.shape}; pass the names of the same corpus"
+            f"expected a confusion matrix of shape {(classes, classes)}, a row and a column for "
+            f"each class name, received {confusion.shape}; pass the names of the same corpus"
         )
     mistakes = np.where(np.eye(classes, dtype=bool), 0, confusion)
     commonest = np.argsort(-mistakes, axis=None, kind="stable")[:count]
@@ -174,10 +190,15 @@ def most_confused(
 def most_confident_mistakes(
     labels: np.ndarray, probabilities: np.ndarray, count: int
 ) -> np.ndarray:
-    """Return `int64[<= count]` indices of wrongly labelled examples, the most confident first.
+    """Return the indices of wrongly labelled examples, int64[<= count], the most confident first.
 
-    `labels` is `int[examples]`, `probabilities` `float[examples, classes]`. Confidence is the
-    probability of the predicted class; equal ones are in the order of the examples.
+    Confidence is the probability of the predicted class. Equal ones are in the order of the
+    examples.
+
+    Args:
+      labels: int[examples].
+      probabilities: float[examples, classes].
+      count: how many examples to return at most.
 
     Raises:
       ValueError: as `scores`.
@@ -191,10 +212,15 @@ def most_confident_mistakes(
 def predictions_by_class(
     labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, str]:
-    """Return, for each class, the predictions of its examples as a string such as "0 0 15 0".
+    """Return for each class the predictions of its examples, as a string such as "0 0 15 0".
 
-    `labels` and `predictions` are `int[examples]`. Within a class the examples keep their order.
-    So a record keeps in a line per class what confusion matrices and paired tests need.
+    Within a class the examples keep their order. This is how a record keeps what confusion
+    matrices and paired tests need.
+
+    Args:
+      labels: int[examples].
+      predictions: int[examples].
+      class_names: a label is an index into them.
 
     Raises:
       ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
@@ -209,20 +235,48 @@ def predictions_by_class(
 
 
 def read_predictions(by_class: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and predictions, `int64[examples]` each, from `predictions_by_class`.
+    """Return labels and predictions, int64[examples] each, from `predictions_by_class`.
 
-    The examples are in the order of their classes. Two results of the same split are in the same
-    order, so they can be paired.
+    The examples are sorted by class. Two runs on the same split give the same order, so they can
+    be paired.
     """
-    of_class = [np.array(line.split(), np.int64) for line in by_class.values()]
-    labels = np.repeat(np.arange(len(of_class)), [len(line) for line in of_class])
-    return labels, np.concatenate(of_class)
+    of_classes = [np.array(line.split(), np.int64) for line in by_class.values()]
+    labels = np.repeat(np.arange(len(of_classes)), [len(of_class) for of_class in of_classes])
+    return labels, np.concatenate(of_classes)
+
+
+def by_class(
+    labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return what a record keeps about the classes, as JSON values.
+
+    Its keys are `per_class`, `most_confused` (the ten commonest mistakes) and `predictions` (see
+    `predictions_by_class`).
+
+    Args:
+      labels: int[examples].
+      predictions: int[examples].
+      class_names: a label is an index into them.
+
+    Raises:
+      ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
+    """
+    counts = confusion(labels, predictions, len(class_names))
+    return {
+        "per_class": per_class(labels, predictions, class_names),
+        "most_confused": most_confused(counts, class_names, _CONFUSED_PAIRS),
+        "predictions": predictions_by_class(labels, predictions, class_names),
+    }
 
 
 def accuracy_interval(accuracy: float, examples: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval: how accuracy would vary with other test examples.
+    """Return Wilson's 95% interval: how much accuracy would vary with other test examples.
 
-    Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+
+    Args:
+      accuracy: in [0, 1].
+      examples: how many it was computed from.
     """
     correct = round(accuracy * examples)
     interval = stats.binomtest(correct, examples).proportion_ci(CONFIDENCE, "wilson")
@@ -230,12 +284,12 @@ def accuracy_interval(accuracy: float, examples: int) -> tuple[float, float]:
 
 
 def _macro_f1(counts: np.ndarray) -> np.ndarray:
-    """Map confusion matrices `int64[..., classes, classes]` to their scores, `float64[...]`."""
+    """Return float64[...] for confusion matrices, int64[..., classes, classes]."""
     correct = np.diagonal(counts, axis1=-2, axis2=-1)
     labelled_and_predicted = counts.sum(axis=-1) + counts.sum(axis=-2)
-    # F1 = 2 correct / (labelled + predicted); where that is 0/0 the F1 is 0.
-    mean: np.ndarray = (2 * correct / np.maximum(labelled_and_predicted, 1)).mean(axis=-1)
-    return mean
+    # F1 = 2 correct / (labelled + predicted), and 0 where that is 0 / 0.
+    macro_f1: np.ndarray = (2 * correct / np.maximum(labelled_and_predicted, 1)).mean(axis=-1)
+    return macro_f1
 
 
 def _macro_f1_interval(counts: np.ndarray) -> list[float]:
@@ -255,7 +309,7 @@ def _check_classes(name: str, values: np.ndarray, classes: int, examples: int) -
     if values.shape != (examples,) or examples == 0 or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
             f"expected {name} of dtype int and shape ({max(examples, 1)},), received "
-            f"{values.dtype} and {values.shape}; pass one class number per example"
+            f"{values.dtype} and {values.shape}; pass one class number for each example"
         )
     if values.min() < 0 or values.max() >= classes:
         raise ValueError(
@@ -272,7 +326,7 @@ def _check_probabilities(
     if probabilities.ndim != 2:
         raise ValueError(
             "expected probabilities of shape (examples, classes), received "
-            f"{probabilities.shape}; pass one row per example"
+            f"{probabilities.shape}; pass one row for each example"
         )
     labels = _check_classes("labels", labels, probabilities.shape[1], len(probabilities))
     # A softmax in float32 sums to 1 within about 1e-6; logits or percentages are far from it.

@@ -1,7 +1,11 @@
-"""The committed records as rows of tables, and how rows compare."""
+"""The committed records, and how their results compare.
+
+A record is one JSON file: options, data, environment, metrics and history of one run. A result is
+all records that differ only by their seed; it is a row of a table.
+"""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -10,26 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from research.config import Config
 from research.evaluation import metrics, significance
 from research.files import atomic
-
-NETWORKS = {
-    "tutorial": "CNN of the tutorial",
-    "kim": "CNN of Kim 2014",
-    "wide-deep": "wide & deep CNN",
-}
+from research.models.registry import MODELS
+from research.training import checkpoints, run_folder
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
-    """Records that differ by their seed alone.
+class Result:
+    """Records that differ only by their seed.
 
     Attributes:
-      source: their path in `results/runs`, without seed.
-      records: in the order of their seeds.
+      source: their path in `results/runs`, without the seed.
+      records: sorted by seed.
     """
 
     source: str
@@ -37,28 +36,28 @@ class Row:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The options, of which the seed is that of the first record."""
+        """The options; the seed is that of the first record."""
         options: dict[str, Any] = self.records[0]["config"]
         return options
 
     @property
     def corpus(self) -> str:
-        """The corpus, which is the protocol."""
+        """The name of the corpus, which also fixes the splits."""
         return str(self.config["corpus"])
 
     @property
     def is_network(self) -> bool:
-        """Whether it is no baseline."""
+        """Whether it is a network; otherwise it is a baseline."""
         return "model" in self.config
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a network, or a part of one by itself."""
+        """Whether it is a network, or a part of one on its own."""
         return self.is_network or bool(self.config.get("ours"))
 
     @property
     def saw_validation(self) -> bool:
-        """Whether it learned from the validation split too."""
+        """Whether it learned from train + validation."""
         options = self.config
         if self.is_network:
             return bool(options["train_on"] == "train+validation")
@@ -66,155 +65,177 @@ class Row:
 
     @property
     def backend(self) -> str:
-        """What it was computed with."""
+        """The library that computed it."""
         return str(self.records[0]["environment"][-1]["backend"])
 
     @property
-    def method(self) -> str:
-        """What it is, in a few words."""
-        config = self.config
+    def kind(self) -> str:
+        """The title of the model or of the baseline's method."""
         if self.is_network:
-            if config["vectors"].startswith("random"):
-                vectors = f"{config['vectors']}, "
-                vectors += "trained" if config["trainable_embeddings"] else "frozen"
-            else:
-                vectors = f"{config['vectors']} "
-                vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
-            if config["precision"] != "float32":
-                vectors += f", {config['precision']}"
-            return f"{NETWORKS.get(config['model'], config['model'])}, {vectors}{self._learned}"
-        words = "1-grams" if config["ngrams"] == 1 else f"1- to {config['ngrams']}-grams"
-        length = f", {config['sequence_length']} tokens" if config["truncated"] else ""
-        return f"{config['method']}, {words}{length}{self._learned}"
+            model = self.config["model"]
+            return MODELS[model].title if model in MODELS else str(model)
+        return str(self.config["method"])
 
     @property
-    def _learned(self) -> str:
-        return ", train + validation" if self.saw_validation else ""
+    def method(self) -> str:
+        """The kind with the options that matter, whatever it learned from."""
+        config = self.config
+        if not self.is_network:
+            words = "1-grams" if config["ngrams"] == 1 else f"1- to {config['ngrams']}-grams"
+            length = f", {config['sequence_length']} tokens" if config["truncated"] else ""
+            return f"{self.kind}, {words}{length}"
+        if config["vectors"].startswith("random"):
+            vectors = f"{config['vectors']}, "
+            vectors += "trained" if config["trainable_embeddings"] else "frozen"
+        else:
+            vectors = f"{config['vectors']} "
+            vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
+        precision = "" if config["precision"] == "float32" else f", {config['precision']}"
+        return f"{self.kind}, {vectors}{precision}"
+
+    @property
+    def label(self) -> str:
+        """The method, and what it learned from if that is more than train."""
+        return f"{self.method}, train + validation" if self.saw_validation else self.method
 
     @cached_property
     def accuracy(self) -> significance.OverSeeds:
-        """Its accuracy over the seeds."""
+        """The accuracy over the seeds."""
         return significance.over_seeds([record["metrics"]["accuracy"] for record in self.records])
 
     @property
     def macro_f1(self) -> significance.OverSeeds:
-        """Its macro-F1 over the seeds."""
+        """The macro-F1 over the seeds."""
         return significance.over_seeds([record["metrics"]["macro_f1"] for record in self.records])
 
     @property
     def seconds(self) -> float:
-        """Its mean time of training: all epochs, or all values tried of a hyperparameter."""
+        """The mean training time: of all epochs, or of all values of the hyperparameter."""
         return float(np.mean([sum(line["seconds"] for line in r["history"]) for r in self.records]))
 
     @property
     def validation_accuracy(self) -> float:
-        """The best that was seen on validation, by the first record."""
+        """The best accuracy on validation in the first record; 0 if it has none."""
         history = self.records[0]["history"]
         return max(float(line.get("validation_accuracy", 0)) for line in history)
 
     @cached_property
     def correct(self) -> np.ndarray | None:
-        """Which examples each run labelled right, bool[runs, examples]; None for old records."""
+        """Which examples each run labels right, bool[runs, examples]; None for old records."""
         if not all("predictions" in record["metrics"] for record in self.records):
             return None
         pairs = [metrics.read_predictions(r["metrics"]["predictions"]) for r in self.records]
         return np.array([labels == predictions for labels, predictions in pairs])
 
 
-def read(folder: Path) -> list[Row]:
-    """Reads all records and puts those together that differ by their seed alone.
+def of_run(run: Path) -> Record:
+    """Return the record of an evaluated run.
 
     Raises:
-      ValueError: there are none; or two of a row have other options, or two of a corpus other
-        texts or another split; or a network without a test split has the weights of an epoch that
-        was chosen on the examples that are scored.
+      FileNotFoundError: `run` is no run folder, or was not evaluated.
+      ValueError: one of its files is damaged.
     """
-    found: dict[str, list[Record]] = {}
+    parts = ("config", "data", "environment", "metrics")
+    record = {part: run_folder.read_json(run / f"{part}.json") for part in parts}
+    # The path is that of one machine. The digest of the corpus identifies it anywhere.
+    record["config"]["corpus_path"] = None
+    return record | {"history": checkpoints.load_position(run).history}
+
+
+def read(folder: Path, defaults: Mapping[str, Any]) -> list[Result]:
+    """Read all records and group those that differ only by their seed.
+
+    Args:
+      folder: with records anywhere in it.
+      defaults: of the options of a network. A record that is older than an option gets its default.
+
+    Raises:
+      ValueError: there are no records; or those of a result have different options; or those of a
+        corpus have different texts or splits; or a network without a test split was scored with
+        the weights of its best epoch, which was chosen on the same examples.
+    """
+    records_of: dict[str, list[Record]] = {}
     for path in sorted(folder.rglob("*.json"), key=_by_seed):
         record = atomic.read_json(path)
-        if "model" in record["config"]:  # an option younger than the record had its default
-            record["config"] = Config().to_json() | record["config"]
+        if "model" in record["config"]:
+            record["config"] = {**defaults, **record["config"]}
         scores = record["metrics"]
         if scores["split"] != "test" and scores.get("checkpoint") == "best":
             raise ValueError(
-                f"expected the weights of the last epoch in {path}, received those of the best, "
-                "which was chosen on the examples that are scored; evaluate --checkpoint last"
+                f"expected the scores of the last epoch in {path}, received those of the best "
+                "epoch, which was chosen on the scored examples; evaluate with --checkpoint last"
             )
-        found.setdefault(_source(path, folder), []).append(record)
-    if not found:
+        records_of.setdefault(_source(path, folder), []).append(record)
+    if not records_of:
         raise ValueError(
             f"expected records in {folder}, received none; "
             "python -m research.evaluate RUN --record PATH writes one"
         )
-    rows = [Row(source, records) for source, records in found.items()]
-    for row in rows:
-        for record in row.records:
-            _check_same(row.source, "options", _options(row.config), _options(record["config"]))
-            _check_same(row.source, "data", _data(row.records[0]), _data(record))
-    for one, other in pairwise(sorted(rows, key=lambda row: row.corpus)):
-        if one.corpus == other.corpus:
-            both = f"{one.source} and {other.source}"
-            _check_same(both, "data", _data(one.records[0]), _data(other.records[0]))
-    return rows
+    results = [Result(source, records) for source, records in records_of.items()]
+    _check_comparable(results)
+    return results
 
 
-def section(rows: Iterable[Row]) -> list[Row]:
-    """Returns one row for each experiment and baseline, the most accurate first.
+def section(results: Iterable[Result]) -> list[Result]:
+    """Return one result for each experiment and baseline, the most accurate first.
 
-    Of an experiment that ran on several backends, it is the backend with most runs, and of equals
-    the quickest.
+    An experiment that ran on several backends is represented by the backend with most runs. If
+    several have as many, it is the quickest of them.
     """
-    chosen: dict[str, Row] = {}
-    for row in sorted(rows, key=lambda row: (-len(row.records), row.seconds)):
-        chosen.setdefault(row.source.rpartition("/")[0] if row.is_network else row.source, row)
-    return sorted(chosen.values(), key=lambda row: -row.accuracy.mean)
+    chosen: dict[str, Result] = {}
+    for result in sorted(results, key=lambda result: (-len(result.records), result.seconds)):
+        name = result.source.rpartition("/")[0] if result.is_network else result.source
+        chosen.setdefault(name, result)
+    return sorted(chosen.values(), key=lambda result: -result.accuracy.mean)
 
 
-def comparisons(pairs: Sequence[tuple[Row, Row]]) -> list[significance.Comparison | None]:
-    """Compares each pair; p-values are Holm's for all of them. None where predictions lack."""
+def comparisons(pairs: Sequence[tuple[Result, Result]]) -> list[significance.Comparison | None]:
+    """Compare each pair; None for a pair of which a record lacks predictions.
+
+    The p-values are corrected by Holm's method for the number of pairs.
+    """
     compared = [
         significance.compare(one.correct, other.correct)
         if one.correct is not None and other.correct is not None
         else None
         for one, other in pairs
     ]
-    corrected = iter(significance.holm([found.p_value for found in compared if found]))
-    return [found and found._replace(p_value=next(corrected)) for found in compared]
+    corrected = iter(significance.holm([of_pair.p_value for of_pair in compared if of_pair]))
+    return [of_pair and of_pair._replace(p_value=next(corrected)) for of_pair in compared]
 
 
-def strongest_baseline(rows: Iterable[Row]) -> Row | None:
-    """Returns the baseline with the best accuracy on validation, of those trained on train alone.
+def strongest_baseline(results: Iterable[Result]) -> Result | None:
+    """Return the baseline with the best validation accuracy, of those that learned from train only.
 
-    So nothing is chosen on the test split. Without a test split it is the best of those scored. A
-    part of one of our models is no baseline.
+    It is chosen on validation, so the test split has no part in the choice. A part of one of our
+    models does not count as a baseline. None if there is no baseline.
     """
-    fair = [row for row in rows if not row.is_ours and not row.saw_validation]
-    return max(fair, key=lambda row: row.validation_accuracy, default=None)
+    candidates = [result for result in results if not result.is_ours and not result.saw_validation]
+    return max(candidates, key=lambda result: result.validation_accuracy, default=None)
 
 
-def references(rows: Sequence[Row]) -> list[Row | None]:
-    """Returns the baseline that each row is compared with; None where there is none at all.
+def references(results: Sequence[Result]) -> list[Result | None]:
+    """Return the baseline that each result is compared with; None if there is no baseline.
 
-    It is the strongest, and for a row that learned from validation too, the strongest refitted on
-    that as well.
+    A train-only result is compared with the strongest baseline. A train + validation result is
+    compared with that baseline refitted on both, if there is a record of it.
     """
-    strongest = strongest_baseline(rows)
+    strongest = strongest_baseline(results)
     if strongest is None:
-        return [None] * len(rows)
-    refitted = strongest.config | {"refitted": True}
-    equal = [row for row in rows if not row.is_network and _method(row.config) == _method(refitted)]
-    return [(equal or [strongest])[0] if row.saw_validation else strongest for row in rows]
+        return [None] * len(results)
+    wanted = _baseline_options(strongest.config | {"refitted": True})
+    refitted = next(
+        (r for r in results if not r.is_network and _baseline_options(r.config) == wanted),
+        strongest,
+    )
+    return [refitted if result.saw_validation else strongest for result in results]
 
 
-def _method(config: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(config[option] for option in ("method", "ngrams", "truncated", "refitted"))
-
-
-def over_strongest(rows: Sequence[Row]) -> list[significance.Comparison | None]:
-    """Compares each row with its reference; a reference itself gets None."""
-    pairs = list(zip(rows, references(rows), strict=True))
-    found = iter(comparisons([(row, other) for row, other in pairs if other and row is not other]))
-    return [None if other is None or row is other else next(found) for row, other in pairs]
+def over_references(results: Sequence[Result]) -> list[significance.Comparison | None]:
+    """Compare each result with its reference; None for a reference itself."""
+    pairs = list(zip(results, references(results), strict=True))
+    compared = iter(comparisons([(one, other) for one, other in pairs if other and one != other]))
+    return [next(compared) if other and one != other else None for one, other in pairs]
 
 
 def _source(path: Path, folder: Path) -> str:
@@ -226,7 +247,23 @@ def _by_seed(path: Path) -> tuple[str, int]:
     return (str(path.parent / name), int(seed)) if seed.isdigit() and name else (str(path), 0)
 
 
-def _options(config: dict[str, Any]) -> dict[str, Any]:
+def _baseline_options(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(config[option] for option in ("method", "ngrams", "truncated", "refitted"))
+
+
+def _check_comparable(results: Sequence[Result]) -> None:
+    for result in results:
+        for record in result.records:
+            options = _without_seed(record["config"])
+            _check_same(result.source, "options", _without_seed(result.config), options)
+            _check_same(result.source, "data", _data(result.records[0]), _data(record))
+    for one, other in pairwise(sorted(results, key=lambda result: result.corpus)):
+        if one.corpus == other.corpus:
+            both = f"{one.source} and {other.source}"
+            _check_same(both, "data", _data(one.records[0]), _data(other.records[0]))
+
+
+def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name != "seed"}
 
 
@@ -237,10 +274,12 @@ def _data(record: Record) -> dict[str, Any]:
     }
 
 
-def _check_same(where: str, what: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+def _check_same(
+    where: str, what: str, one: Mapping[str, Any], other: Mapping[str, Any]
+) -> None:
     differing = [name for name in one.keys() & other.keys() if one[name] != other[name]]
     if differing:
         raise ValueError(
-            f"expected the same {what} in all records of {where}, received other "
+            f"expected the same {what} in all records of {where}, received different "
             f"{', '.join(sorted(differing))}; make the older ones again"
         )

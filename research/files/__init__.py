@@ -1,1 +1,1 @@
-"""Files that are whole or absent: atomic writes, the verified cache, downloads, archives."""
+"""Atomic writes, the verified cache, downloads and archives."""

@@ -1,4 +1,4 @@
-"""Archives that a stranger may have made: read as streams, and nothing is unpacked to disk."""
+"""Archives from strangers, read as streams. Nothing is unpacked to disk."""
 
 import gzip
 import tarfile
@@ -11,7 +11,7 @@ from typing import IO, cast
 def read_tar(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each file in a `.tar.gz` that may be hostile.
 
-    Nothing is written to disk. Names that point outside the archive are refused all the same,
+    Nothing is written to disk. Names that point outside the archive are refused nevertheless,
     since no honest archive has them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Files written so that a reader sees the old content or the new, and never a part of it."""
+"""Files are replaced as a whole: a reader sees the old content or the new, never a mixture."""
 
 import contextlib
 import io
@@ -17,10 +17,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file atomically and durably; create its folder if there is none.
+    """Write a file atomically and durably; create its folder if it is missing.
 
     Raises:
-      OSError: there is no space or no permission; the old content stays.
+      OSError: it cannot be written, for lack of space or permission. The old content stays.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -49,7 +49,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"expected JSON in {path}, received something else ({error})") from None
+        raise ValueError(
+            f"expected JSON in {path}, received something else ({error}); restore the file"
+        ) from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

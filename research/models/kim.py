@@ -12,7 +12,7 @@ _FILTERS = 100
 
 
 class KimCNN(keras.Model):
-    """Convolutions of several widths side by side, each pooled by its maximum over time.
+    """Convolutions of several widths side by side, with max pooling over time.
 
     Kim 2014, "Convolutional Neural Networks for Sentence Classification",
     https://aclanthology.org/D14-1181: widths 3, 4 and 5 with 100 filters each. Padding is masked,
@@ -44,11 +44,11 @@ class KimCNN(keras.Model):
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         x = embed(token_ids)
         is_word = ops.expand_dims(ops.cast(ops.not_equal(token_ids, 0), x.dtype), -1)
-        x = ops.multiply(x, is_word)  # the row of padding may be trained, and must stay zero
+        x = ops.multiply(x, is_word)  # training may change the row of padding
         maxima = []
         for width, convolution in zip(_WIDTHS, convolutions, strict=True):
-            # Room for a window that begins with the last word, as in Kim's own code. A window
-            # counts if it begins with a word. After ReLU a zero never wins the maximum.
+            # As in Kim's own code, a window may begin with the last word. Windows that begin with
+            # padding are set to zero, and after ReLU a zero never wins the maximum.
             windows = convolution(ops.pad(x, [[0, 0], [0, width - 1], [0, 0]]))
             maxima.append(ops.max(ops.multiply(windows, is_word), axis=1))
         x = dropout(ops.concatenate(maxima, axis=-1))

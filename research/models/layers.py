@@ -1,6 +1,6 @@
-"""The layers that Keras lacks, or does more slowly or otherwise on some backend.
+"""Layers that Keras lacks, or that are slow or different on one of its backends.
 
-They are Keras layers and `keras.ops`, and compute the same on every backend.
+They are written with Keras layers and `keras.ops`, and compute the same on every backend.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("research")
 class Embedding(layers.Embedding):
-    """Keras' layer, with a gradient that the optimizers get right on TensorFlow too.
+    """Keras's layer, with a dense gradient on TensorFlow too.
 
-    There the gradient is a list of slices, several for a word that occurs several times, and Keras'
-    RMSprop and Adam square each slice before they add them up: the mean square of a frequent word
-    came out up to 28,000 times too large or four times too small. After a product with 1 it is an
-    array, as on the other backends.
+    There, the gradient is a list of slices, and a word that occurs several times has several.
+    Keras's RMSprop and Adam square each slice before they add them up. The mean square of a
+    frequent word came out up to 28,000 times too large, or four times too small. Multiplying the
+    weights by 1 makes the gradient a plain array, as on the other backends.
     """
 
     def call(self, inputs: Any) -> Any:
-        """Returns float[examples, sequence_length, embedding_dim]."""
+        """Return float[examples, sequence_length, embedding_dim]."""
         if not self.trainable:
             return super().call(inputs)
         embeddings = ops.cast(ops.multiply(self.embeddings, 1), self.compute_dtype)
@@ -31,16 +31,17 @@ class Embedding(layers.Embedding):
 
 @keras.saving.register_keras_serializable("research")
 class PooledConv1D(layers.Conv1D):
-    """A convolution without padding, the maximum of every few of its windows, a bias and ReLU.
+    """A convolution without padding, max pooling, a bias and ReLU.
 
-    It computes what Conv1D with ReLU and MaxPooling1D compute, to the last bit, in less time: bias
-    and ReLU are monotonic, so they may as well come after the maximum, where few places are left.
+    It computes what Conv1D with ReLU and then MaxPooling1D compute, to the last bit, in less time.
+    Bias and ReLU are monotonic, so they can follow the maximum, where fewer values are left.
 
     Args:
       filters: channels of the output.
       kernel_size: the width of a window.
-      pool_size: windows of which one is kept; a rest of fewer is dropped, as by MaxPooling1D.
-      windows: how many there are in all; inputs that are too short for them end in zeros.
+      pool_size: windows of which one is kept. An incomplete group at the end is dropped, as by
+        MaxPooling1D.
+      windows: how many there are in all. Shorter inputs are padded with zeros at the end.
     """
 
     def __init__(
@@ -50,12 +51,12 @@ class PooledConv1D(layers.Conv1D):
         self.pool_size, self.windows = pool_size, windows
 
     def call(self, inputs: Any) -> Any:
-        """Takes float[examples, time, channels]; returns float[examples, pools, filters]."""
-        # Of a short input only the pools that it reaches are computed; those of zeros are zero.
+        """Take float[examples, time, channels]; return float[examples, pools, filters]."""
+        # Only the pools that a short input reaches are computed. Pools of padding alone are zero.
         time, width = inputs.shape[1], self.kernel_size[0]
         pools = min(-(-time // self.pool_size), self.windows // self.pool_size)
         time = pools * self.pool_size + width - 1
-        inputs = _end_in_zeros(inputs[:, :time], time)
+        inputs = _pad_end(inputs[:, :time], time)
         match keras.backend.backend():
             case "jax":
                 maxima = _max_by_reshape(ops.conv(inputs, self.kernel), self.pool_size)
@@ -64,13 +65,13 @@ class PooledConv1D(layers.Conv1D):
             case _:
                 windows, size = ops.conv(inputs, self.kernel), (self.pool_size,)
                 maxima = ops.max_pool(windows, size, size)
-        maxima = _end_in_zeros(maxima, self.windows // self.pool_size)
+        maxima = _pad_end(maxima, self.windows // self.pool_size)
         return ops.relu(ops.add(maxima, self.bias))
 
     def _channels_last_maxima(self, x: Any) -> Any:
-        # PyTorch has a layout with the channels last for two dimensions, not for one. Such is the
-        # array that a transposition makes of ours, without a copy; Keras, told that the channels
-        # come last, would copy it to the other layout and back.
+        # PyTorch has a channels-last layout for two-dimensional convolutions only. Transposing our
+        # array gives that layout without a copy. Told that the channels come last, Keras would copy
+        # the array to the other layout and back.
         x = ops.transpose(ops.expand_dims(x, 1), (0, 3, 1, 2))
         size, layout = (1, self.pool_size), "channels_first"
         x = ops.conv(x, ops.expand_dims(self.kernel, 0), data_format=layout)
@@ -78,29 +79,33 @@ class PooledConv1D(layers.Conv1D):
         return ops.transpose(ops.squeeze(x, 2), (0, 2, 1))
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Returns (examples, pools, filters)."""
+        """Return (examples, pools, filters)."""
         return input_shape[0], self.windows // self.pool_size, self.filters
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Return the arguments."""
         return {**super().get_config(), "pool_size": self.pool_size, "windows": self.windows}
 
 
-def _end_in_zeros(x: Any, time: int) -> Any:
+def _pad_end(x: Any, time: int) -> Any:
     missing = time - x.shape[1]
     return ops.pad(x, [[0, 0], [0, missing], [0, 0]]) if missing else x
 
 
 def _max_by_reshape(x: Any, size: int) -> Any:
-    """Returns the maxima of every `size` places of float[examples, pools * size, channels].
+    """Return the maximum of each group of `size` places, float[examples, pools, channels].
 
     XLA's own gradient of a maximum over windows is a slow scatter on a CPU.
+
+    Args:
+      x: float[examples, pools * size, channels].
+      size: places in a group.
     """
     pools, channels = x.shape[1] // size, x.shape[2]
 
     def maxima(x: Any) -> Any:
         windows = ops.reshape(x, (-1, pools, size, channels))
-        best = ops.argmax(windows, axis=2, keepdims=True)  # the first of equals, as elsewhere
+        best = ops.argmax(windows, axis=2, keepdims=True)  # of equals the first
 
         def gradient(*args: Any, upstream: Any = None) -> Any:
             upstream = ops.expand_dims(args[0] if upstream is None else upstream, 2)
@@ -114,7 +119,7 @@ def _max_by_reshape(x: Any, size: int) -> Any:
 
 
 class TfidfLogits(layers.Layer):
-    """The logits of a linear classifier of TF-IDF, from token ids; frozen.
+    """A frozen linear classifier of the TF-IDF of token ids.
 
     Args:
       idf: float[words].
@@ -125,12 +130,12 @@ class TfidfLogits(layers.Layer):
     def __init__(
         self, idf: np.ndarray, weights: np.ndarray, bias: np.ndarray, **options: Any
     ) -> None:
-        # Not in bfloat16 under mixed precision, which can't tell frequent words apart.
+        # In full precision even under mixed precision: bfloat16 cannot tell frequent words apart.
         super().__init__(trainable=False, dtype=keras.config.floatx(), **options)
         self.initial = {"idf": idf, "weights": weights, "bias": bias}
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
-        """Makes the three arrays."""
+        """Create the three weights."""
         for name, values in self.initial.items():
             weight = self.add_weight(
                 shape=values.shape,
@@ -143,13 +148,15 @@ class TfidfLogits(layers.Layer):
             setattr(self, f"_{name}", weight)
 
     def call(self, token_ids: Any) -> tuple[Any, Any]:
-        """Takes int32[examples, time]; returns float[examples, classes] and [examples, time].
+        """Return the logits, float[examples, classes], and the idf of each token.
 
-        The second is the idf of each token.
+        Args:
+          token_ids: int32[examples, time]; the idf has the same shape.
         """
-        # In order, a word's occurrences stand side by side: the k-th has the same id k - 1 places
-        # before, and another k places before. The 1st, 2nd, 4th and so on each add to its weight,
-        # which comes to 1 + ln(count), the count rounded down to a power of two.
+        # Sorting puts the occurrences of a word side by side. The k-th occurrence has the same id
+        # k - 1 places before it, and another id k places before it. The 1st, 2nd, 4th, ... each add
+        # to the weight of the word, which becomes 1 + ln(count) with the count rounded down to a
+        # power of two.
         ids = ops.sort(token_ids, axis=1)
         idf = ops.take(self._idf, ids, axis=0)
         weight = square = ops.zeros_like(idf)
@@ -169,28 +176,28 @@ class TfidfLogits(layers.Layer):
         return ops.add(logits, self._bias), ops.take(self._idf, token_ids, axis=0)
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, Any]:
-        """Returns (examples, classes) and (examples, time)."""
+        """Return (examples, classes) and (examples, time)."""
         return (input_shape[0], len(self.initial["bias"])), input_shape
 
 
 def _shifted(ids: Any, places: int) -> Any:
-    """Returns the ids so many places before, int32[examples, time]; -1 where there are none."""
+    """Return the ids `places` positions earlier, int32[examples, time]; -1 where there are none."""
     return ops.pad(ids[:, :-places], [[0, 0], [places, 0]], constant_values=-1)
 
 
 @keras.saving.register_keras_serializable("research")
 class MeanOfExperts(layers.Layer):
-    """The mean of two experts' log-probabilities; while training, the logits of the first alone.
+    """The mean of two experts' log-probabilities. While training, the logits of the first alone.
 
-    A geometric mean of probabilities, up to a constant. Hinton 2002,
-    doi:10.1162/089976602760128018.
+    This is the geometric mean of their probabilities, up to a constant: a product of experts,
+    Hinton 2002, doi:10.1162/089976602760128018.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(dtype=keras.config.floatx(), **options)
 
     def call(self, first: Any, second: Any, training: bool = False) -> Any:
-        """Takes two arrays of logits, float[examples, classes], and returns one."""
+        """Return logits, float[examples, classes], from those of the two experts."""
         if training:
             return first
         return ops.divide(ops.add(ops.log_softmax(first), ops.log_softmax(second)), 2)
@@ -200,8 +207,8 @@ class MeanOfExperts(layers.Layer):
 class GlorotUniform(keras.initializers.Initializer):
     """Glorot and Bengio's uniform distribution, drawn by NumPy.
 
-    Keras draws it with the running backend's generator, so one seed gives each backend other
-    weights. Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html.
+    Keras draws with the generator of the running backend, so that a seed gives different weights on
+    each backend. Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html.
 
     Args:
       seed: the seed of the run.
@@ -212,14 +219,14 @@ class GlorotUniform(keras.initializers.Initializer):
         self.seed, self.stream = seed, stream
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
-        """Returns dtype[*shape]; the last two axes are inputs and outputs, as in Keras' kernels."""
+        """Return dtype[*shape]; the last two axes are inputs and outputs, as in Keras's kernels."""
         receptive_field = int(np.prod(shape[:-2]))
         limit = np.sqrt(6 / (receptive_field * (shape[-2] + shape[-1])))
         generator = np.random.default_rng((self.seed, self.stream))
         return ops.convert_to_tensor(generator.uniform(-limit, limit, size=shape), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Return the arguments."""
         return {"seed": self.seed, "stream": self.stream}
 
 
@@ -227,8 +234,8 @@ class GlorotUniform(keras.initializers.Initializer):
 class Dropout(layers.Layer):
     """Dropout whose masks are the same on every backend.
 
-    Whether a unit is kept depends on the seed, the number of the training step and the unit's
-    position alone, through an integer hash, and no backend's own generator has a part in it.
+    Whether a unit is kept depends only on the seed, the number of the training step and the unit's
+    position, through an integer hash. No backend's own generator is used.
     Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 
     Args:
@@ -239,11 +246,12 @@ class Dropout(layers.Layer):
     def __init__(self, rate: float, seed: int, **options: Any) -> None:
         super().__init__(**options)
         self.rate, self.seed = rate, seed
-        # Its state is the seed and a counter; Keras saves it, and counts it as no parameter.
+        # Its state is a seed and a counter. Keras saves them, but does not count them as
+        # parameters.
         self.steps = keras.random.SeedGenerator(seed, name=self.name)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the inputs, float[examples, ...], with some units dropped while training."""
+        """Return the inputs, float[examples, ...], with some units dropped while training."""
         if not training or self.rate == 0:
             return inputs
         seed_and_step = ops.cast(self.steps.next(), "int32")
@@ -251,7 +259,7 @@ class Dropout(layers.Layer):
         return ops.where(kept, ops.divide(inputs, 1 - self.rate), ops.zeros_like(inputs))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Return the arguments."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
@@ -260,7 +268,7 @@ class WordDropout(Dropout):
     """Turns whole words into padding while training, by the same masks as `Dropout`."""
 
     def call(self, token_ids: Any, training: bool = False) -> Any:
-        """Returns int32[examples, time], the token ids with some of them 0 while training."""
+        """Return int32[examples, time], the token ids with some of them 0 while training."""
         if not training or self.rate == 0:
             return token_ids
         seed_and_step = ops.cast(self.steps.next(), "int32")
@@ -269,7 +277,7 @@ class WordDropout(Dropout):
 
 
 def keep_mask(shape: Sequence[Any], rate: float, seed_and_step: Any) -> Any:
-    """Returns bool[*shape]: False, with probability `rate`, where dropout sets a unit to zero.
+    """Return bool[*shape]: False, with probability `rate`, where dropout sets a unit to zero.
 
     Args:
       shape: of the units.
@@ -287,7 +295,7 @@ def keep_mask(shape: Sequence[Any], rate: float, seed_and_step: Any) -> Any:
 
 
 def _mix(x: Any) -> Any:
-    """Returns int32[...] whose bits each depend on all bits of `x`, one to one.
+    """Return a hash of each number, int32[...]; no two numbers have the same.
 
     Chris Wellons' hash `lowbias32`, https://github.com/skeeto/hash-prospector, after adding the
     golden ratio, since the hash itself maps 0 to 0. int32 products wrap on every backend.
@@ -305,13 +313,18 @@ def _int32(word: int) -> int:
 
 
 def _shift_right(x: Any, bits: int) -> Any:
-    # int32, since PyTorch computes little on uint32; the mask removes the copies of the sign bit.
+    # int32, since PyTorch has few operations on uint32. The mask clears the copied sign bits.
     shifted = ops.right_shift(x, ops.convert_to_tensor(bits, "int32"))
     return ops.bitwise_and(shifted, ops.convert_to_tensor(2 ** (32 - bits) - 1, "int32"))
 
 
 def embedding_layer(embeddings: np.ndarray, trainable: bool) -> Embedding:
-    """Return the layer named "embedding", whose rows are float[vocabulary_size, embedding_dim]."""
+    """Return the layer named "embedding", which looks up the rows of a matrix.
+
+    Args:
+      embeddings: float[vocabulary_size, embedding_dim].
+      trainable: whether training changes the rows.
+    """
     rows, dimensions = embeddings.shape
     return Embedding(
         rows,
@@ -323,9 +336,10 @@ def embedding_layer(embeddings: np.ndarray, trainable: bool) -> Embedding:
 
 
 def logits_layer(classes: int, seed: int) -> layers.Dense:
-    """Return the layer named "logits", which is not in bfloat16 under mixed precision.
+    """Return the layer named "logits".
 
-    There a softmax would lose the small classes.
+    It computes in full precision even under mixed precision: in bfloat16 the softmax would lose
+    small probabilities.
     """
     return layers.Dense(
         classes,

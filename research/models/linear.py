@@ -1,7 +1,7 @@
 """A linear classifier of TF-IDF over token ids, fitted in closed form: the wide part of a model.
 
-Ridge regression, with the classes' log-odds of each word added: the first is better where classes
-have many texts, the second where a word is rare.
+It adds the log-odds of each word and class to a ridge regression. The regression is better for
+classes with many texts, the log-odds for rare words.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import normalize
 
 MOST_COUNTS = 64
-"""More occurrences of a word in a text count as this many; a power of two."""
+"""A word counts at most this often in a text; a power of two."""
 
 # Chosen by cross-validation within the train splits of news20, news20-bydate, r8 and r52.
 RIDGE, _ODDS, _SMOOTHING, _SHARPNESS = 0.3, 0.07, 10_000.0, 5.0
@@ -38,7 +38,7 @@ class LinearClassifier(NamedTuple):
 def fit(
     token_ids: np.ndarray, labels: np.ndarray, vocabulary_size: int, classes: int
 ) -> LinearClassifier:
-    """Fits the classifier to texts of token ids.
+    """Fit the classifier to texts of token ids.
 
     Args:
       token_ids: int32[examples, sequence_length].
@@ -47,7 +47,7 @@ def fit(
       classes: above every label.
 
     Raises:
-      ValueError: the labels are all the same.
+      ValueError: all labels are the same.
     """
     rows, columns = np.nonzero(token_ids >= _SPECIAL)
     ones = np.ones(len(rows), "float32")
@@ -60,10 +60,10 @@ def fit(
 
 
 def fit_counts(counts: csr_matrix, labels: np.ndarray, classes: int) -> LinearClassifier:
-    """Fits the classifier to counts of words.
+    """Fit the classifier to counts of words.
 
-    A text is a vector of length 1 of its words' (1 + ln count) * idf, where the count is rounded
-    down to a power of two.
+    A text is a vector with an element (1 + ln count) * idf for each word, scaled to length 1. The
+    count is rounded down to a power of two.
 
     Args:
       counts: number[examples, words].
@@ -71,25 +71,26 @@ def fit_counts(counts: csr_matrix, labels: np.ndarray, classes: int) -> LinearCl
       classes: above every label.
 
     Raises:
-      ValueError: the labels are all the same.
+      ValueError: all labels are the same.
     """
     if len(np.unique(labels)) < 2:
         raise ValueError(
-            f"expected texts of two classes or more, received {len(labels)} of one; add another"
+            f"expected texts of at least two classes, received {len(labels)} texts of one class; "
+            "add texts of another class"
         )
     counts = _rounded(counts)
     tfidf = TfidfTransformer(sublinear_tf=True).fit(counts)
     regression = RidgeClassifier(alpha=RIDGE, solver="sparse_cg", max_iter=30, tol=1e-4)
     regression.fit(tfidf.transform(counts), labels)
     coefficients, intercepts = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:  # of two, scikit-learn keeps the second alone
+    if len(regression.classes_) == 2:  # of two classes, scikit-learn keeps the second
         coefficients = np.vstack([-coefficients, coefficients])
         intercepts = np.concatenate([-intercepts, intercepts])
     weights, bias = np.zeros((classes, counts.shape[1])), np.full(classes, -1.0)
     weights[regression.classes_], bias[regression.classes_] = coefficients, intercepts
 
     has_word = csr_matrix(counts > 0)
-    weights += _ODDS * _log_odds(np.eye(classes)[labels].T @ has_word)
+    weights += _ODDS * log_odds(np.eye(classes)[labels].T @ has_word)
     weights[:, np.asarray(has_word.sum(axis=0)).ravel() == 0] = 0
     return LinearClassifier(
         tfidf.idf_.astype("float32"),
@@ -99,7 +100,7 @@ def fit_counts(counts: csr_matrix, labels: np.ndarray, classes: int) -> LinearCl
 
 
 def logits(classifier: LinearClassifier, counts: csr_matrix) -> np.ndarray:
-    """Returns the classifier's logits of texts, float64[examples, classes].
+    """Return the classifier's logits of texts, float64[examples, classes].
 
     Args:
       classifier: as `fit_counts` returns it.
@@ -108,25 +109,25 @@ def logits(classifier: LinearClassifier, counts: csr_matrix) -> np.ndarray:
     counts = _rounded(counts)
     counts.data = 1 + np.log(counts.data)
     tfidf = normalize(counts.multiply(classifier.idf).tocsr())
-    found: np.ndarray = tfidf @ classifier.weights + classifier.bias
-    return found
+    logits_of_texts: np.ndarray = tfidf @ classifier.weights + classifier.bias
+    return logits_of_texts
 
 
 def _rounded(counts: csr_matrix) -> csr_matrix:
-    """Returns float64[examples, words], the counts rounded down to powers of two."""
+    """Return float64[examples, words], the counts rounded down to powers of two."""
     rounded = counts.astype("float64")
     rounded.data = 2 ** np.floor(np.log2(np.minimum(rounded.data, MOST_COUNTS)))
     return rounded
 
 
-def _log_odds(texts: np.ndarray) -> np.ndarray:
-    """Returns log p(word | class) / p(word), float64[classes, words].
+def log_odds(texts: np.ndarray) -> np.ndarray:
+    """Return log p(word | class) / p(word), float64[classes, words].
 
-    With Dirichlet smoothing towards p(word), so that a class of few texts says little of a word
-    that it lacks. Zhai and Lafferty 2004, doi:10.1145/984321.984322.
+    Dirichlet smoothing pulls p(word | class) towards p(word), so that a word that is missing from a
+    small class says little. Zhai and Lafferty 2004, doi:10.1145/984321.984322.
 
     Args:
-      texts: float64[classes, words], of the class with the word in them.
+      texts: float64[classes, words], how many texts of the class have the word.
     """
     of_class = texts.sum(axis=1, keepdims=True)
     share = np.maximum(texts.sum(axis=0) / of_class.sum(), 1e-12)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What is known of a model before it is built.
+    """What is known about a model before it is built.
 
     Attributes:
       title: its name in tables.
       module: the module of this package that holds the class.
       class_name: the name of the class.
-      minimum_sequence_length: tokens below which a convolution has no whole window left.
-      has_linear_part: whether it holds a linear classifier that is fitted in closed form.
+      minimum_sequence_length: fewest tokens with which every convolution has a whole window.
+      has_linear_part: whether it contains a linear classifier that is fitted in closed form.
     """
 
     title: str
@@ -39,7 +39,7 @@ MODELS = {
         title="CNN of the tutorial",
         module="research.models.tutorial",
         class_name="TutorialCNN",
-        # Three windows of five with two poolings by five between them: ((5 * 5) + 4) * 5 + 4.
+        # Three convolutions of width 5, with pooling by 5 after the first two: (5 * 5 + 4) * 5 + 4.
         minimum_sequence_length=149,
     ),
     "kim": ModelEntry(title="CNN of Kim 2014", module="research.models.kim", class_name="KimCNN"),
@@ -57,13 +57,13 @@ def check(name: str, sequence_length: int) -> None:
     """Check that there is a model `name` and that it can take texts of this length.
 
     Raises:
-      ValueError: there is none, or the length is too short for its convolutions and poolings.
+      ValueError: there is no such model, or the length is too short for it.
     """
     minimum = MODELS[choose("the model", name, MODELS)].minimum_sequence_length
     if sequence_length < minimum:
         raise ValueError(
-            f"expected a sequence length of {minimum} or more, below which a convolution of the "
-            f"model {name!r} has no whole window left, received {sequence_length}; "
+            f"expected a sequence length of {minimum} or more, which the convolutions of the model "
+            f"{name!r} need, received {sequence_length}; "
             f"use --sequence-length {minimum} or another --model"
         )
 
@@ -71,7 +71,7 @@ def check(name: str, sequence_length: int) -> None:
 def fit_linear_part(
     name: str, token_ids: np.ndarray, labels: np.ndarray, vocabulary_size: int, classes: int
 ) -> LinearClassifier | None:
-    """Fit the part of a model that has a closed form; None if it has no such part.
+    """Fit the linear part of a model in closed form; None if the model has no such part.
 
     Args:
       name: a key of `MODELS`.
@@ -99,8 +99,8 @@ def build(
     """Return the model `name` with its initial weights.
 
     It maps token ids, int32[examples, sequence_length] with 0 for padding, to logits,
-    float32[examples, classes]. Initial weights and dropout masks come from the seed and are the same
-    on every backend.
+    float32[examples, classes]. Initial weights and dropout masks come from the seed and are the
+    same on every backend.
 
     Args:
       name: a key of `MODELS`.
@@ -108,17 +108,17 @@ def build(
       sequence_length: tokens of a text.
       classes: the number of classes.
       options: of the model.
-      linear_part: from `fit_linear_part`; None for one that has no influence until weights are
-        assigned.
+      linear_part: from `fit_linear_part`. None gives weights of zero, for a model whose weights are
+        loaded afterwards.
 
     Raises:
-      ValueError: as `check`.
+      ValueError: as in `check`.
 
     Example:
       model = build("kim", np.zeros((20_000, 100), "float32"), sequence_length=200, classes=20)
     """
     check(name, sequence_length)
-    import keras  # only now, since the backend is settled before Keras is imported
+    import keras  # only here, so that the backend can be selected before
 
     entry = MODELS[name]
     make = getattr(importlib.import_module(entry.module), entry.class_name)

@@ -29,7 +29,7 @@ class TutorialCNN(keras.Model):
         options: ModelOptions,
     ) -> None:
         # --- layers
-        # The tutorial counts padding and [UNK] twice, so its last two rows are never looked up.
+        # The tutorial counts padding and [UNK] twice, so it has two rows that are never looked up.
         rows = np.pad(embeddings, ((0, 2), (0, 0)))
         embed = embedding_layer(rows, options.trainable_embeddings)
         convolutions, windows = [], sequence_length
@@ -56,7 +56,7 @@ class TutorialCNN(keras.Model):
         dropout = Dropout(options.dropout, options.seed, name="dropout")
 
         # --- functional model
-        # Frozen, the row of padding stays zero, so a text may come with less padding.
+        # As long as the row of padding is frozen, it is zero, and a text may have less padding.
         length = sequence_length if options.trainable_embeddings else None
         token_ids = keras.Input((length,), dtype="int32", name="token_ids")
         x = embed(token_ids)

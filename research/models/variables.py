@@ -1,4 +1,4 @@
-"""A model's variables by path, which is the same on every backend."""
+"""The variables of a model by path. Paths are the same on every backend."""
 
 from typing import Any
 
@@ -36,5 +36,5 @@ def assign(variables: dict[str, Any], values: dict[str, np.ndarray]) -> None:
 
 
 def weight_values(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return the values of the model's variables by path."""
+    """Return the values of the model's variables by path, as NumPy arrays."""
     return {path: ops.convert_to_numpy(v.value) for path, v in weights(model).items()}

@@ -23,13 +23,13 @@ _FILTERS = 128
 class WideAndDeepCNN(keras.Model):
     """A linear classifier of all words beside convolutions over the frequent ones.
 
-    The wide part is a frozen `research.models.linear` classifier: an embedding with a column for
-    each class, summed with TF-IDF weights. The deep part convolves over the word vectors of the
-    most frequent words, next to their columns of the wide part. It pools by the maximum, and by the
-    mean weighted with idf.
+    The wide part is the classifier of `research.models.linear`, frozen: each word has a weight for
+    each class, and the weights of a text are summed by TF-IDF. The deep part convolves over the
+    word vectors of the most frequent words, extended by their weights in the wide part. It pools by
+    the maximum and by the mean weighted with idf.
 
-    While training, the logits are those of the deep part alone: the wide part was fitted to the
-    same texts and would leave it little to learn. Otherwise they are the mean of both parts'
+    While training, the logits are those of the deep part alone, since the wide part was fitted to
+    the same texts and would leave it little to learn. Otherwise they are the mean of both parts'
     log-probabilities. Padding makes no difference.
 
     Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems",
@@ -71,8 +71,7 @@ class WideAndDeepCNN(keras.Model):
         # --- functional model
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         wide_logits, idf = wide(token_ids)
-
-        # Token ids are ranks of frequency. A rare word is [UNK] here; the wide part has seen it.
+        # Token ids are ranks by frequency. For the deep part a rare word is [UNK].
         ids = token_ids[:, : options.deep_sequence_length]
         ids = ops.where(ops.less(ids, options.deep_vocabulary_size), ids, ops.ones_like(ids))
         ids = word_dropout(ids)

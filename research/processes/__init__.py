@@ -1,1 +1,1 @@
-"""What a process needs to know about itself: its command line, backend, children and origin."""
+"""Command lines, backends, child processes, signals and where results come from."""

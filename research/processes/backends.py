@@ -1,7 +1,7 @@
 """Which backend a process runs on, decided before Keras is imported.
 
 Keras reads `KERAS_BACKEND` once, when it is imported, and a process has exactly one backend. So
-every command calls `select` first and imports Keras after it.
+every command calls `select` first and imports Keras afterwards.
 """
 
 import difflib
@@ -12,30 +12,35 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def installed() -> list[str]:
-    """Returns the backends that can be imported here, in the order in which they are preferred."""
+    """Return the installed backends, the preferred one first."""
     return [name for name in BACKENDS if importlib.util.find_spec(name)]
 
 
 def select() -> str:
-    """Settles the backend of this process and returns its name.
+    """Choose the backend of this process, and return its name.
 
-    It is the one that `KERAS_BACKEND` names, or else the first that is installed. Keras' own
-    `keras.json` is not asked: whichever backend ran first in an account would be written there.
+    It is the one that `KERAS_BACKEND` names, or the first that is installed. Keras's own file
+    `keras.json` does not decide: Keras writes the backend that ran first into it.
 
     Raises:
-      ValueError: `KERAS_BACKEND` is no backend, or one that is not installed, or none is.
+      ValueError: `KERAS_BACKEND` names no installed backend, or no backend is installed.
     """
     available = installed()
-    wanted = os.environ.get("KERAS_BACKEND") or (available[0] if available else "none")
-    if wanted not in available:
-        close = difflib.get_close_matches(wanted, available, n=1) or available[:1]
-        advice = f"set KERAS_BACKEND={close[0]}" if close else "pip install tensorflow"
+    wanted = os.environ.get("KERAS_BACKEND") or (available or [""])[0]
+    if not available:
+        missing = wanted if wanted in BACKENDS else BACKENDS[0]
         raise ValueError(
-            f"expected KERAS_BACKEND to be an installed backend "
-            f"({', '.join(available) or 'none is'}), received {wanted!r}; {advice}"
+            f"expected one of {', '.join(BACKENDS)} to be installed, found none of them; "
+            f"pip install {missing}"
+        )
+    if wanted not in available:
+        closest = (difflib.get_close_matches(wanted, available, n=1) or available)[0]
+        raise ValueError(
+            f"expected KERAS_BACKEND to be an installed backend ({', '.join(available)}), "
+            f"received {wanted!r}; set KERAS_BACKEND={closest}"
             + (f", or pip install {wanted}" if wanted in BACKENDS else "")
         )
     os.environ["KERAS_BACKEND"] = wanted
-    # TensorFlow reports the lack of a GPU as an error, on stderr; what really fails also raises.
+    # TensorFlow logs the lack of a GPU as an error. Errors that matter are also raised.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     return wanted

@@ -1,4 +1,4 @@
-"""A Python process of its own, and its answer."""
+"""Child processes that run Python."""
 
 import os
 import shlex
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 class ChildFailed(ValueError):  # noqa: N818  (a result that callers report in their own words)
-    """A Python process failed.
+    """A child process failed.
 
     Attributes:
-      reason: the last line of what it printed, or why there is none.
-      output: all that it printed to stderr.
+      reason: the last line that it printed, or that it printed nothing or took too long.
+      output: what it printed to stderr, followed by what it printed to stdout.
     """
 
     def __init__(self, message: str, reason: str, output: str) -> None:
@@ -27,25 +27,26 @@ def run_python(
     folder: Path | None = None,
     timeout_s: float | None = None,
 ) -> str:
-    """Run Python in a process of its own and return what it printed to stdout.
+    """Run Python in a child process, and return what it printed to stdout.
 
     Args:
-      arguments: of the interpreter, such as `["-m", "research.train"]`.
-      environment: variables that are added to those of this process.
-      folder: its working directory; None for that of this process.
-      timeout_s: after how many seconds it is killed; None for never.
+      arguments: those of the interpreter, such as `["-m", "research.train"]`.
+      environment: variables to set, besides those of this process.
+      folder: the working directory; None for that of this process.
+      timeout_s: seconds after which the process is killed; None for never.
 
     Raises:
-      ChildFailed: it ended with another exit code than 0, or not in time.
+      ChildFailed: the exit code was not 0, or the process took longer than `timeout_s`.
     """
     words = [str(argument) for argument in arguments]
-    changes = dict(environment or {})
-    backend = [f"KERAS_BACKEND={changes['KERAS_BACKEND']}"] if "KERAS_BACKEND" in changes else []
-    alone = " ".join([*backend, shlex.join(["python", *words])])
+    settings = dict(environment or {})
+    command_line = shlex.join(["python", *words])
+    if "KERAS_BACKEND" in settings:
+        command_line = f"KERAS_BACKEND={settings['KERAS_BACKEND']} {command_line}"
     try:
         process = subprocess.run(
             [sys.executable, *words],
-            env=os.environ | changes,
+            env=os.environ | settings,
             cwd=folder,
             capture_output=True,
             text=True,
@@ -53,15 +54,17 @@ def run_python(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        reason = f"no end within {timeout_s:g} s"
-        raise ChildFailed(f"{reason}; run it alone: {alone}", reason, str(error.stderr)) from None
+        reason = f"not finished after {timeout_s:g} s"
+        output = (error.stderr or b"").decode(errors="replace")  # bytes in spite of text=True
+        message = f"a child process was {reason}; run it alone: {command_line}"
+        raise ChildFailed(message, reason, output) from None
     if process.returncode:
         lines = (process.stderr.strip() or process.stdout.strip()).splitlines()
         reason = lines[-1].strip().removeprefix("error: ") if lines else "no output"
         raise ChildFailed(
-            f"a process ended with exit code {process.returncode} ({reason:.500}); "
-            f"run it alone: {alone}",
+            f"a child process ended with exit code {process.returncode} ({reason:.500}); "
+            f"run it alone: {command_line}",
             reason,
-            process.stderr or process.stdout,
+            process.stderr + process.stdout,
         )
     return process.stdout

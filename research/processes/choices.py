@@ -1,4 +1,4 @@
-"""A name that a person typed, out of a list of names."""
+"""Names that a person types, checked against the names that exist."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ def choose(what: str, name: str, names: Iterable[str]) -> str:
     """Return `name` if it is one of `names`.
 
     Raises:
-      ValueError: it is not; the message suggests the nearest one.
+      ValueError: it is not. The message suggests the closest name.
     """
     names = list(names)
     if name not in names:

@@ -1,4 +1,4 @@
-"""A command: a typed signature becomes options, and a user's mistake becomes one line."""
+"""Commands: options from a typed signature, and one line for a user's mistake."""
 
 import sys
 import traceback
@@ -12,7 +12,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def run(main: Callable[..., object]) -> NoReturn:
-    """Parse the command line by the signature of `main`, call it, and exit."""
+    """Parse the command line with the signature of `main`, call `main`, and exit."""
     guard(lambda: tyro.cli(main, prog=program()))
 
 
@@ -23,14 +23,15 @@ def program() -> str:
 
 
 def guard(command: Callable[[], object]) -> NoReturn:
-    """Call `command` and exit: 0, or 1 and one line on stderr for a user's mistake.
+    """Call `command` and exit: with 0, or with 1 and one line on stderr for a user's mistake.
 
-    A mistake is an `OSError`, or a `ValueError` or `ImportError` raised by this project itself. The
-    same error from inside a library is a defect of ours and keeps its traceback.
+    An `OSError` counts as a mistake, and so does a `ValueError` or `ImportError` that this project
+    raises itself. If a library raises one, that is a defect of this project, which keeps its
+    traceback.
     """
     try:
         command()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, reads no further
         sys.stderr.close()
         sys.exit(0)
     except KeyboardInterrupt:

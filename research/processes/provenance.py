@@ -21,12 +21,12 @@ _SETTINGS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_ENABLE_ONEDNN_OPTS
 
 
 def environment(backend: str, device: str, packages: Iterable[str]) -> dict[str, Any]:
-    """Return what a result may depend on besides options and data, as JSON values.
+    """Return what a result may depend on, except options and data, as JSON values.
 
     Args:
       backend: the name of the library that computes.
       device: the kind and name of the device that it computes on.
-      packages: those whose versions are noted, if they are installed.
+      packages: those to give the versions of; missing ones are left out.
     """
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -44,18 +44,18 @@ def environment(backend: str, device: str, packages: Iterable[str]) -> dict[str,
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the version of each package that is installed."""
-    found = {}
+    """Return the versions of those packages that are installed, by name."""
+    installed = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            installed[package] = importlib.metadata.version(package)
+    return installed
 
 
 def commit() -> str | None:
-    """Return the commit of this code, with `+changes` if its files were changed.
+    """Return the commit of this code, with `+changes` if files of `research/` were changed.
 
-    It is None outside git, and inside the repository of another project.
+    None outside git, and if the package was installed into the repository of another project.
     """
     try:
         top = Path(_git("rev-parse", "--show-toplevel"))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a request to save and stop."""
+"""Ctrl-C and SIGTERM as a request to save and stop."""
 
 import signal
 import sys
@@ -6,9 +6,9 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether a person or a scheduler asked this process to stop.
+    """Records whether a person or a scheduler asked this process to stop.
 
-    The first signal is only noted, so that work can be saved; the second one ends the process.
+    The first signal is only recorded, so that the work can be saved. The second ends the process.
 
     Example:
       stop = StopRequest()
@@ -30,6 +30,6 @@ class StopRequest:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
-        print("\nsaving; once more to leave at once", file=sys.stderr)
+        print("\nsaving; press Ctrl-C again to leave at once", file=sys.stderr)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,10 +1,10 @@
-"""The formats of `research.export`: how each is written; `research.artefacts` is how each is run.
+"""How each format of artefact is written; `runtimes` holds how each is run.
 
-Those that take texts tokenize as Keras' TextVectorization does: ASCII letters lowered, ASCII
-punctuation removed, split at ASCII whitespace. Texts must be Unicode without lone surrogates. For
-NUL, training reads U+FFFD (`research.tokens`). `saved_model` does that itself; for `onnx` and
-`keras` the caller does, as `research.artefacts` and the example in the model card show. Otherwise
-it stays in its word, which then is out of the vocabulary.
+Formats that take texts split them into words as Keras's TextVectorization does: ASCII letters in
+lower case, ASCII punctuation removed, split at ASCII whitespace. Texts must be Unicode without lone
+surrogates. Training reads NUL as U+FFFD (`research.data.tokens`). A `saved_model` does so itself.
+For `onnx` and `keras` the caller replaces it, as `runtimes` and the example in the model card do;
+otherwise NUL stays in its word, which is then out of the vocabulary.
 """
 
 import json
@@ -18,40 +18,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from research.files import atomic
-from research.models import layers
 
 if TYPE_CHECKING:
     from research.serving.classifier import Classifier
 
-PUNCTUATION = r"""[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']"""
-"""What is removed, as RE2 and Keras' TextVectorization write it."""
+_ONNX_OPSET = 20  # as the tokenizer's operators
 
 
-class Format(NamedTuple):
+class Writer(NamedTuple):
     """How a format is written.
 
     Attributes:
-      write: writes a classifier with its metadata to a path.
-      suffix: what the name of the artefact must end in.
-      packages: what writing and checking takes besides this package's own dependencies.
-      backend: the one to write it on.
+      write: writes a classifier and its metadata to a path.
+      packages: what writing needs besides the packages that running needs.
+      backend: Keras's backend that writes it.
     """
 
     write: Callable[["Classifier", dict[str, Any], Path], None]
-    suffix: str = ""
     packages: tuple[str, ...] = ()
     backend: str = "tensorflow"
 
 
 def _network(classifier: "Classifier") -> Any:
-    """Returns a Keras model from token ids, of one length, to probabilities."""
+    """Return a Keras model from int32[texts, sequence_length] to probabilities."""
     import keras
 
     shape = (classifier.config.sequence_length,)
     token_ids = keras.Input(shape, dtype="int32", name="token_ids")
     logits = classifier.model(token_ids, training=False)
     network = keras.Model(token_ids, keras.layers.Softmax(name="probabilities")(logits))
-    network(np.zeros((1, *shape), "int32"))  # Keras exports none that was not called
+    network(np.zeros((1, *shape), "int32"))  # Keras exports only what has been called
     return network
 
 
@@ -71,7 +67,7 @@ def _saved_model(classifier: "Classifier", metadata: dict[str, Any], path: Path)
         texts = tf.strings.regex_replace(texts, r"\x00", "\ufffd")
         return from_token_ids(tf.cast(vectorize(texts), tf.int32))
 
-    vectorize(tf.constant([""]))  # Keras exports none that was not called
+    vectorize(tf.constant([""]))  # Keras exports only what has been called
     archive = keras.export.ExportArchive()
     archive.track(network)
     archive.track(vectorize)
@@ -80,7 +76,7 @@ def _saved_model(classifier: "Classifier", metadata: dict[str, Any], path: Path)
     archive.add_endpoint("serving_default", from_texts, [texts])
     archive.add_endpoint("token_ids", from_token_ids, [token_ids])
     archive.write_out(path, verbose=False)
-    # The folder for files of one's own, which TensorFlow leaves alone.
+    # TensorFlow leaves this folder to its users.
     atomic.write_json(path / "assets.extra" / "classifier.json", metadata)
 
 
@@ -97,13 +93,11 @@ def _vectorization(classifier: "Classifier") -> Any:
 def _onnx(classifier: "Classifier", metadata: dict[str, Any], path: Path) -> None:
     from onnx import TensorProto, helper
 
-    _write_onnx(
-        classifier,
-        metadata,
-        path,
-        helper.make_tensor_value_info("texts", TensorProto.STRING, ["texts"]),
-        tokenizer_nodes(classifier.vocabulary, classifier.config.sequence_length),
-    )
+    from research.serving.onnx_tokenizer import tokenizer  # needs the package onnxscript
+
+    texts = helper.make_tensor_value_info("texts", TensorProto.STRING, ["texts"])
+    nodes = tokenizer(classifier.vocabulary, classifier.config.sequence_length).graph.node
+    _write_onnx(classifier, metadata, path, texts, nodes)
 
 
 def _onnx_token_ids(classifier: "Classifier", metadata: dict[str, Any], path: Path) -> None:
@@ -119,45 +113,55 @@ def _write_onnx(
     metadata: dict[str, Any],
     path: Path,
     entry: Any,
-    before: Sequence[Any],
+    tokenizer_nodes: Sequence[Any],
 ) -> None:
+    """Write nodes up to `token_ids`, the network, and nodes that name the best class."""
     import onnx
     from onnx import TensorProto, helper
 
-    network_path = path.with_name("network.onnx")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # Keras' own
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of the tokenizer's table, unused
-        _network(classifier).export(network_path, format="onnx", verbose=False)
-    network = onnx.version_converter.convert_version(onnx.load(network_path), _OPSET)
-    network = onnx.compose.add_prefix(network, "network/")
+    network = onnx.compose.add_prefix(_onnx_network(classifier, path), "network/")
     (inside,), (outside,) = network.graph.input, network.graph.output
-    classes = len(classifier.classes)
-    nodes = [
-        *before,
-        helper.make_node("Identity", ["token_ids"], [inside.name]),
-        *network.graph.node,
-        helper.make_node("Identity", [outside.name], ["probabilities"]),
-        helper.make_node("ArgMax", ["probabilities"], ["best"], axis=1, keepdims=0),
-        helper.make_node("Gather", ["classes", "best"], ["label"]),
-    ]
+    names = [name.encode() for name in classifier.classes]
     graph = helper.make_graph(
-        nodes,
+        [
+            *tokenizer_nodes,
+            helper.make_node("Identity", ["token_ids"], [inside.name]),
+            *network.graph.node,
+            helper.make_node("Identity", [outside.name], ["probabilities"]),
+            helper.make_node("ArgMax", ["probabilities"], ["best"], axis=1, keepdims=0),
+            helper.make_node("Gather", ["classes", "best"], ["label"]),
+        ],
         "classifier",
         [entry],
         [
             helper.make_tensor_value_info("label", TensorProto.STRING, ["texts"]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["texts", classes]),
+            helper.make_tensor_value_info(
+                "probabilities", TensorProto.FLOAT, ["texts", len(names)]
+            ),
         ],
         [
             *network.graph.initializer,
-            helper.make_tensor("classes", TensorProto.STRING, [classes], _utf8(classifier.classes)),
+            helper.make_tensor("classes", TensorProto.STRING, [len(names)], names),
         ],
     )
-    model = onnx_model(graph)
+    versions = {"": _ONNX_OPSET, "ai.onnx.ml": 2, "com.microsoft": 1}
+    opsets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     helper.set_model_props(model, {"metadata": json.dumps(metadata)})
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def _onnx_network(classifier: "Classifier", path: Path) -> Any:
+    import onnx
+
+    network_path = path.with_name("network.onnx")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # Keras's own
+        # tf2onnx reports the table of the tokenizer, which it does not convert here.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        _network(classifier).export(network_path, format="onnx", verbose=False)
+    return onnx.version_converter.convert_version(onnx.load(network_path), _ONNX_OPSET)
 
 
 def _keras(classifier: "Classifier", metadata: dict[str, Any], path: Path) -> None:
@@ -180,46 +184,54 @@ def _keras_token_ids(classifier: "Classifier", metadata: dict[str, Any], path: P
 
 
 def _plain_network(classifier: "Classifier") -> Any:
-    """Returns `_network` made of Keras' own layers alone, which load without this package."""
+    """Return `_network` made of Keras's own layers, which load without this package."""
     import keras
-
-    # LAZY IMPORTS
-
-    def plain(layer: Any) -> Any:
-        match layer:
-            case layers.Embedding():
-                return keras.layers.Embedding(layer.input_dim, layer.output_dim, name=layer.name)
-            case layers.PooledConv1D():
-                convolution = keras.layers.Conv1D(
-                    layer.filters, layer.kernel_size, activation="relu", name=layer.name
-                )
-                pooling = keras.layers.MaxPooling1D(layer.pool_size)
-                return keras.Sequential([convolution, pooling], name=layer.name)
-            case layers.WordDropout():
-                pass  # Keras has none
-            case layers.Dropout():
-                return keras.layers.Dropout(layer.rate, name=layer.name)
-            case keras.layers.Conv1D() | keras.layers.Dense():
-                config = layer.get_config() | {"kernel_initializer": "glorot_uniform"}
-                return type(layer).from_config(config)
-        if type(layer).__module__.startswith("research."):
-            raise ValueError(
-                f"expected a model of layers that Keras has too, received "
-                f"{type(layer).__name__}; use another --format"
-            )
-        return type(layer).from_config(layer.get_config())
 
     network = _network(classifier)
     (original,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
     token_ids = keras.Input(network.input_shape[1:], dtype="int32", name="token_ids")
-    copy = keras.models.clone_model(original, input_tensors=token_ids, clone_function=plain)
+    copy = keras.models.clone_model(original, input_tensors=token_ids, clone_function=_plain_layer)
     for layer in original.layers:
         copy.get_layer(layer.name).set_weights(layer.get_weights())
     return keras.Model(token_ids, keras.layers.Softmax(name="probabilities")(copy(token_ids)))
 
 
+def _plain_layer(layer: Any) -> Any:
+    """Return a layer of Keras that computes what `layer` does, without its weights.
+
+    Raises:
+      ValueError: Keras has none.
+    """
+    import keras
+
+    from research.models import layers
+
+    match layer:
+        case layers.Embedding():
+            return keras.layers.Embedding(layer.input_dim, layer.output_dim, name=layer.name)
+        case layers.PooledConv1D():
+            convolution = keras.layers.Conv1D(
+                layer.filters, layer.kernel_size, activation="relu", name=layer.name
+            )
+            pooling = keras.layers.MaxPooling1D(layer.pool_size)
+            return keras.Sequential([convolution, pooling], name=layer.name)
+        case layers.WordDropout():
+            pass  # a Dropout, but of whole words, which Keras does not have
+        case layers.Dropout():
+            return keras.layers.Dropout(layer.rate, name=layer.name)
+        case keras.layers.Conv1D() | keras.layers.Dense():
+            config = layer.get_config() | {"kernel_initializer": "glorot_uniform"}
+            return type(layer).from_config(config)
+    if type(layer).__module__.startswith("research."):
+        raise ValueError(
+            f"expected a model of layers that Keras has too, received "
+            f"{type(layer).__name__}; use another --format"
+        )
+    return type(layer).from_config(layer.get_config())
+
+
 def _add_to_zip(path: Path, metadata: dict[str, Any]) -> None:
-    # A .keras file is an archive; a .tflite file may end in one, as LiteRT's own metadata do.
+    # A .keras file is a zip archive. A .tflite file may end in one, which holds LiteRT's metadata.
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("classifier.json", json.dumps(metadata))
 
@@ -250,19 +262,14 @@ def _torch(classifier: "Classifier", metadata: dict[str, Any], path: Path) -> No
     torch.export.save(program, path, extra_files={"classifier.json": json.dumps(metadata)})
 
 
-_ONNX = ("onnx", "tf2onnx", "onnxruntime")
-
-FORMATS = {
-    "saved_model": Format(_saved_model),
-    "onnx": Format(_onnx, ".onnx", _ONNX),
-    "onnx-token-ids": Format(_onnx_token_ids, ".onnx", _ONNX),
-    "keras": Format(_keras, ".keras"),
-    "keras-token-ids": Format(_keras_token_ids, ".keras"),
-    "openvino": Format(_openvino, "", ("openvino",)),
-    "litert": Format(_litert, ".tflite", ("ai_edge_litert",)),
-    "torch": Format(_torch, ".pt2", ("torch",), "torch"),
+WRITERS = {
+    "saved_model": Writer(_saved_model),
+    "onnx": Writer(_onnx, ("onnx", "onnxscript", "tf2onnx")),
+    "onnx-token-ids": Writer(_onnx_token_ids, ("onnx", "tf2onnx")),
+    "keras": Writer(_keras),
+    "keras-token-ids": Writer(_keras_token_ids),
+    "openvino": Writer(_openvino),
+    "litert": Writer(_litert),
+    "torch": Writer(_torch, backend="torch"),
 }
-"""By name, as `--format` takes it."""
-
-FOLDERS_HOLD = ("saved_model.pb", "model.xml")
-"""A file that tells the folder of an artefact from others."""
+"""By the names of `runtimes.RUNTIMES`."""

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The model card beside an artefact: what it was trained on, its scores, its limits and its use."""
 
 import inspect
 import os
@@ -12,38 +12,37 @@ from research.data import corpora
 from research.evaluation import metrics
 from research.files import atomic
 from research.processes import provenance
-from research.serving import runtimes
+from research.serving.runtimes import RUNTIMES
+from research.serving.self_check import TOLERANCE
 from research.training import checkpoints
 
 
-def _rounding(precision: str, as_trained: np.ndarray, probabilities: np.ndarray) -> str:
-    """Says what computing in float32 changed, as a sentence of the card."""
-    difference = np.abs(as_trained - probabilities).max()
-    labels = (as_trained.argmax(axis=1) != probabilities.argmax(axis=1)).sum()
-    return (
-        f" The run computed in {precision}, which this artefact does not: of "
-        f"{len(probabilities):,} texts {labels} have another label, and no probability is off by "
-        f"more than {difference:.1e}."
-    )
-
-
-def _card(
+def card(
     name: str,
     artefact: str,
-    run: Path,
     metadata: dict[str, Any],
-    limits: str,
-    latency_ms: list[tuple[int, float]],
+    scores: str,
+    rounding: str,
+    latency_ms: Sequence[tuple[int, float]],
     size: int,
 ) -> str:
-    """Returns the model card. Mitchell et al. 2019, doi:10.1145/3287560.3287596."""
-    origin, tokenizer, classes = metadata["origin"], metadata["tokenizer"], metadata["classes"]
-    options, length = origin["options"], tokenizer["sequence_length"]
+    """Return a model card in Markdown, after Mitchell et al. 2019, doi:10.1145/3287560.3287596.
+
+    Args:
+      name: the format.
+      artefact: the file's name.
+      metadata: what `metadata.collect` returned.
+      scores: what `scores` returned.
+      rounding: what `rounding` returned, or "".
+      latency_ms: what `self_check.check` returned.
+      size: bytes.
+    """
+    origin, classes, licences = metadata["origin"], metadata["classes"], metadata["licences"]
+    options, length = origin["options"], metadata["tokenizer"]["sequence_length"]
     counts = ", ".join(f"{count:,} {split}" for split, count in origin["examples"].items())
     protocol = corpora.CORPORA[origin["corpus"]].removeprefix("your ")
-    _, packages = runtimes.FORMATS[name]
     takes = "texts"
-    if not runtimes.takes_texts(name):
+    if not RUNTIMES[name].takes_texts:
         takes = (
             f"token ids, int32[texts, {length}]: the index of each word in the vocabulary, "
             "1 for other words, 0 for padding at the end"
@@ -51,44 +50,43 @@ def _card(
     latency = ", ".join(f"{ms:.2f} ms for {texts}" for texts, ms in latency_ms)
     return f"""# {artefact}
 
-Says to which of {len(classes)} classes a text belongs. Format `{name}`; takes {takes}; gives
+Assigns each text to one of {len(classes)} classes. Format `{name}`; takes {takes}; returns
 probabilities, float32[texts, {len(classes)}], and labels.
 
 ## Data and protocol
 
-Corpus `{origin["corpus"]}`: {protocol}. Examples: {counts}; it learned from
-{options["train_on"]}. Digest `{origin["corpus_digest"]}`.
+Corpus `{origin["corpus"]}`: {protocol}. Examples: {counts}; trained on {options["train_on"]}.
+Digest `{origin["corpus_digest"]}`.
 
 Model `{options["model"]}`, {origin["parameters"]:,} parameters, word vectors
 `{options["vectors"]}`, {len(metadata["vocabulary"]):,} words. Trained on {origin["backend"]},
-{origin["started"]}, at commit `{origin["commit"]}`, seed {options["seed"]}; the weights are those
-of epoch {origin["epoch"]} of {options["epochs"]} ({origin["checkpoint"]}). All options and versions
-travel inside the artefact, with the classes, the vocabulary and the settings of the tokenizer.
+{origin["started"]}, at commit `{origin["commit"]}`, seed {options["seed"]}. The weights are those
+of epoch {origin["epoch"]} of {options["epochs"]} ({origin["checkpoint"]}). The artefact holds all
+options and versions, the classes, the vocabulary and the settings of the tokenizer.
 
 ## Metrics
 
-{_metrics(run, origin)}
+{scores}
 
-The intervals tell of other examples, not of other seeds.
+The intervals cover the choice of examples, not the choice of a seed.
 
 ## Limits
 
-It knows these classes and no other, and always names one: {", ".join(classes)}. It reads the
-first {length} words of a text. Only ASCII letters are lowered; words outside the vocabulary are all
-alike. It has the biases of its texts and vectors.{limits}
+It always names one of these classes, even for a text that fits none: {", ".join(classes)}. It reads
+the first {length} words of a text. Only ASCII letters are put in lower case. It cannot tell apart
+words outside the vocabulary. It has the biases of its texts and word vectors.{rounding}
 
 ## Licence
 
-Code: {metadata["licences"]["code"]}. Word vectors: {metadata["licences"]["vectors"]}.
-Texts: that of their corpus.
+Code: {licences["code"]}. Word vectors: {licences["vectors"]}. Texts: that of their corpus.
 
 ## Size and latency
 
-{size / 1e6:.1f} MB. Median latency: {latency}; {provenance.processor()}, {os.cpu_count()} cores, while it
-was checked, when other programs may have run.
+{size / 1e6:.1f} MB. Median latency: {latency}, on {provenance.processor()} with {os.cpu_count()}
+cores, timed during the check, when other programs may have run.
 
-Checked in a fresh process with {", ".join(packages)} and without this package: probabilities within
-{TOLERANCE} of the run's, labels equal.
+Checked in a process of its own, with {", ".join(RUNTIMES[name].packages)} and without this package:
+probabilities within {TOLERANCE} of the run's, and equal labels.
 
 ## Use
 
@@ -98,14 +96,65 @@ Checked in a fresh process with {", ".join(packages)} and without this package: 
 """
 
 
+def scores(run: Path, origin: dict[str, Any]) -> str:
+    """Return the scores of the exported weights, as Markdown.
+
+    They are those of `research.evaluate` if it evaluated these weights, otherwise those of
+    validation.
+
+    Args:
+      run: the run folder.
+      origin: the metadata's `origin`.
+    """
+    path = run / "metrics.json"
+    evaluated = atomic.read_json(path) if path.exists() else {}
+    if evaluated.get("epoch") == origin["epoch"]:
+        lines = [
+            _score(evaluated["split"], title, evaluated[key], evaluated[f"{key}_interval"])
+            for key, title in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
+        ]
+        return "\n".join([*lines, f"- {evaluated['examples']:,} examples"])
+    epoch = checkpoints.load_position(run).history[origin["epoch"] - 1]
+    lines = ["Not evaluated yet. Run `python -m research.evaluate RUN`, then export it again."]
+    if "validation_accuracy" in epoch:
+        accuracy = epoch["validation_accuracy"]
+        interval = metrics.accuracy_interval(accuracy, origin["examples"]["validation"])
+        lines += ["", _score("validation", "accuracy", accuracy, interval)]
+        if origin["checkpoint"] == "best":
+            lines.append("- The epoch was chosen by this accuracy, so it is somewhat too high.")
+    return "\n".join(lines)
+
+
+def _score(split: str, title: str, score: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"- {split} {title}: {score:.4f} (95% interval {low:.4f} to {high:.4f})"
+
+
+def rounding(precision: str, as_trained: np.ndarray, probabilities: np.ndarray) -> str:
+    """Return what computing in float32 changed, as sentences of the card.
+
+    Args:
+      precision: what the run computed in.
+      as_trained: float32[texts, classes], the probabilities in that precision.
+      probabilities: float32[texts, classes], those in float32.
+    """
+    difference = np.abs(as_trained - probabilities).max()
+    labels = (as_trained.argmax(axis=1) != probabilities.argmax(axis=1)).sum()
+    return (
+        f" The run computed in {precision}; this artefact computes in float32. That changes the "
+        f"labels of {labels} of {len(probabilities):,} texts, and no probability by more than "
+        f"{difference:.1e}."
+    )
+
+
 def _example(name: str, artefact: str, sequence_length: int) -> str:
-    """Returns Python code that runs the artefact, from the source of `research.artefacts`."""
-    load, _ = runtimes.FORMATS[name]
-    source = inspect.getsource(load).replace(" -> Loaded", "").replace(" -> Answer", "").strip()
-    if runtimes.takes_texts(name):
+    """Return Python code that runs the artefact, with the source of its function of `runtimes`."""
+    runtime = RUNTIMES[name]
+    source = inspect.getsource(runtime.load)
+    source = source.replace(" -> Loaded", "").replace(" -> Answer", "").strip()
+    given = f'np.zeros((1, {sequence_length}), "int32")'
+    if runtime.takes_texts:
         given = '["this message is about computer graphics and 3D modeling"]'
-    else:
-        given = f'np.zeros((1, {sequence_length}), "int32")'
     modules = [module for module in ("json", "os", "zipfile") if f"{module}." in source]
     return "\n".join(
         [
@@ -113,38 +162,8 @@ def _example(name: str, artefact: str, sequence_length: int) -> str:
             *(["from pathlib import Path"] * ("Path(" in source)),
             "\nimport numpy as np\n\n",
             source,
-            f"\n\nrun, metadata = {load.__name__}({artefact!r})",
+            f"\n\nrun, metadata = {runtime.load.__name__}({artefact!r})",
             f"labels, probabilities = run({given})",
             "print(labels, probabilities)",
         ]
     )
-
-
-def _metrics(run: Path, origin: dict[str, Any]) -> str:
-    """Returns the scores of the exported weights: of `research.evaluate`, or else validation's."""
-    path = run / "metrics.json"
-    scores = atomic.read_json(path) if path.exists() else {}
-    if scores.get("epoch") == origin["epoch"]:
-        return "\n".join(
-            [
-                *(
-                    _metric(scores["split"], title, scores[score], scores[f"{score}_interval"])
-                    for score, title in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
-                ),
-                f"- {scores['examples']:,} examples",
-            ]
-        )
-    of_epoch = checkpoints.load_position(run)["history"][origin["epoch"] - 1]
-    lines = ["Not evaluated yet; `python -m research.evaluate RUN`, then export it again."]
-    if "validation_accuracy" in of_epoch:
-        accuracy = of_epoch["validation_accuracy"]
-        interval = metrics.accuracy_interval(accuracy, origin["examples"]["validation"])
-        lines += ["", _metric("validation", "accuracy", accuracy, interval)]
-        if origin["checkpoint"] == "best":
-            lines.append("- The epoch was chosen by it, so it is somewhat too high.")
-    return "\n".join(lines)
-
-
-def _metric(split: str, title: str, score: float, interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"- {split} {title}: {score:.4f} (95% interval {low:.4f} to {high:.4f})"

@@ -1,10 +1,10 @@
-"""How to load and run each artefact of `research.export`, with no more than its format needs.
+"""How to load and run each format, with no more than it needs.
 
-    python -I artefacts.py FORMAT ARTEFACT INPUTS.json OUTPUTS.json
+    python -I runtimes.py FORMAT ARTEFACT INPUTS OUTPUTS
 
 This file imports nothing of this package. Run as above, it hides the package and every framework
-that the format can do without, and so shows that the artefact stands alone. A model card quotes the
-function of its format as the example.
+that the format does not need, which shows that the artefact stands alone. A model card quotes the
+function that loads its format as the example.
 """
 
 import json
@@ -16,18 +16,23 @@ import zipfile
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# From texts, or from token ids, int32[texts, sequence_length] with 0 for padding at the end, to
-# labels and probabilities, float32[texts, classes].
 Answer = tuple[list[str], np.ndarray]
+"""Labels, and probabilities as float32[texts, classes]."""
+
 Loaded = tuple[Callable[[Any], Answer], dict[str, Any]]
+"""A function that answers, and the metadata.
+
+The function takes a list of texts, or token ids as int32[texts, sequence_length], where 0 stands
+for padding at the end.
+"""
 
 
 def saved_model(path: str) -> Loaded:
-    """Texts in; TensorFlow."""
+    """Load an artefact that takes texts and runs on TensorFlow."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
@@ -42,14 +47,14 @@ def saved_model(path: str) -> Loaded:
 
 
 def onnx(path: str) -> Loaded:
-    """Texts in; ONNX Runtime."""
+    """Load an artefact that takes texts and runs on ONNX Runtime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path)
     metadata = json.loads(session.get_modelmeta().custom_metadata_map["metadata"])
 
     def run(texts: list[str]) -> Answer:
-        # U+FFFD is what the model was trained with instead of NUL.
+        # The model was trained with U+FFFD in place of NUL.
         texts = [text.replace("\0", "\ufffd") for text in texts]
         inputs = {"texts": np.array(texts, object)}
         labels, probabilities = session.run(["label", "probabilities"], inputs)
@@ -59,7 +64,7 @@ def onnx(path: str) -> Loaded:
 
 
 def onnx_token_ids(path: str) -> Loaded:
-    """Token ids in; ONNX Runtime."""
+    """Load an artefact that takes token ids and runs on ONNX Runtime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path)
@@ -73,7 +78,7 @@ def onnx_token_ids(path: str) -> Loaded:
 
 
 def keras(path: str) -> Loaded:
-    """Texts in; Keras with the TensorFlow backend."""
+    """Load an artefact that takes texts and runs on Keras with TensorFlow."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
     import tensorflow as tf
@@ -83,7 +88,7 @@ def keras(path: str) -> Loaded:
         metadata = json.loads(archive.read("classifier.json"))
 
     def run(texts: list[str]) -> Answer:
-        # U+FFFD is what the model was trained with instead of NUL.
+        # The model was trained with U+FFFD in place of NUL.
         out = model(tf.constant([text.replace("\0", "\ufffd") for text in texts]))
         return [label.decode() for label in out["label"].numpy()], out["probabilities"].numpy()
 
@@ -91,7 +96,7 @@ def keras(path: str) -> Loaded:
 
 
 def keras_token_ids(path: str) -> Loaded:
-    """Token ids in; Keras with any backend."""
+    """Load an artefact that takes token ids and runs on Keras with any backend."""
     import keras
 
     model = keras.saving.load_model(path)
@@ -106,13 +111,13 @@ def keras_token_ids(path: str) -> Loaded:
 
 
 def openvino(path: str) -> Loaded:
-    """Token ids in; OpenVINO."""
+    """Load an artefact that takes token ids and runs on OpenVINO."""
     import openvino
 
     core = openvino.Core()
     model = core.read_model(Path(path, "model.xml"))
     metadata = json.loads(model.get_rt_info("metadata").astype(str))
-    # On some processors its default is a precision below float32.
+    # On some processors OpenVINO's default precision is below float32.
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(token_ids: np.ndarray) -> Answer:
@@ -123,7 +128,7 @@ def openvino(path: str) -> Loaded:
 
 
 def litert(path: str) -> Loaded:
-    """Token ids in; LiteRT."""
+    """Load an artefact that takes token ids and runs on LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(path)
@@ -144,7 +149,7 @@ def litert(path: str) -> Loaded:
 
 
 def torch(path: str) -> Loaded:
-    """Token ids in; PyTorch."""
+    """Load an artefact that takes token ids and runs on PyTorch."""
     import torch
 
     extra_files = {"classifier.json": ""}
@@ -159,47 +164,65 @@ def torch(path: str) -> Loaded:
     return run, metadata
 
 
-FORMATS: dict[str, tuple[Callable[[str], Loaded], tuple[str, ...]]] = {
-    "saved_model": (saved_model, ("tensorflow",)),
-    "onnx": (onnx, ("onnxruntime",)),
-    "onnx-token-ids": (onnx_token_ids, ("onnxruntime",)),
-    "keras": (keras, ("keras", "tensorflow")),
-    "keras-token-ids": (keras_token_ids, ("keras",)),  # and the backend that is set
-    "openvino": (openvino, ("openvino",)),
-    "litert": (litert, ("ai_edge_litert",)),
-    "torch": (torch, ("torch",)),
+class Runtime(NamedTuple):
+    """How a format is read, and what it looks like.
+
+    Attributes:
+      load: loads an artefact from its path.
+      packages: what an artefact needs to run. `keras-token-ids` also needs the backend that is set.
+      takes_texts: whether it takes texts; otherwise it takes token ids.
+      suffix: the end of a file's name; "" where the artefact is a folder.
+      folder_holds: a file that such a folder always holds; "" where the artefact is a file.
+    """
+
+    load: Callable[[str], Loaded]
+    packages: tuple[str, ...]
+    takes_texts: bool
+    suffix: str = ""
+    folder_holds: str = ""
+
+
+RUNTIMES = {
+    "saved_model": Runtime(saved_model, ("tensorflow",), True, folder_holds="saved_model.pb"),
+    "onnx": Runtime(onnx, ("onnxruntime",), True, ".onnx"),
+    "onnx-token-ids": Runtime(onnx_token_ids, ("onnxruntime",), False, ".onnx"),
+    "keras": Runtime(keras, ("keras", "tensorflow"), True, ".keras"),
+    "keras-token-ids": Runtime(keras_token_ids, ("keras",), False, ".keras"),
+    "openvino": Runtime(openvino, ("openvino",), False, folder_holds="model.xml"),
+    "litert": Runtime(litert, ("ai_edge_litert",), False, ".tflite"),
+    "torch": Runtime(torch, ("torch",), False, ".pt2"),
 }
-"""By name: the function that loads an artefact, and the packages that it needs."""
+"""The formats, by the name that `--format` takes."""
 
 BATCH_SIZE = 256
-_FEW = 32
-_REPEATS = 20
+"""How many texts are timed as one batch."""
 
-_HIDDEN = {
-    "research",
-    "jax",
-    *(package for _, packages in FORMATS.values() for package in packages),
-}
+_ANSWERED_AT_ONCE = 32  # a very long text may cost memory for each text of its batch
+_TIMED_CALLS = 20
 
-
-def takes_texts(name: str) -> bool:
-    """Returns whether an artefact of this format takes texts; otherwise it takes token ids."""
-    return name in ("saved_model", "onnx", "keras")
+_HIDDEN = {"research", "jax", *(name for runtime in RUNTIMES.values() for name in runtime.packages)}
 
 
 def main(name: str, path: str, inputs: str, outputs: str) -> None:
-    """Reads and writes JSON objects: what `run_alone` takes, and what it returns."""
-    load, needed = FORMATS[name]
+    """Answer in the process that `self_check.run_alone` starts.
+
+    Args:
+      name: the format.
+      path: the artefact.
+      inputs: a JSON file of `given`, the texts or token ids, and `timed`, how many of the first to
+        time as one batch.
+      outputs: the JSON file to write: `labels`, `probabilities`, `metadata` and `latency_ms`.
+    """
+    runtime = RUNTIMES[name]
+    needed = set(runtime.packages)
     if name == "keras-token-ids":
-        needed = (*needed, os.environ["KERAS_BACKEND"])
-    sys.meta_path[:] = [_Hide(_HIDDEN - set(needed), list(sys.meta_path))]
-    run, metadata = load(path)
+        needed.add(os.environ["KERAS_BACKEND"])
+    sys.meta_path[:] = [_Hide(_HIDDEN - needed, list(sys.meta_path))]
+    run, metadata = runtime.load(path)
     request = json.loads(Path(inputs).read_text("utf-8"))
-    given = request["given"]
-    if not takes_texts(name):
-        given = np.array(given, np.int32)
-    # A few at a time: one very long text may cost memory for all in its batch.
-    answers = [run(given[i : i + _FEW]) for i in range(0, len(given), _FEW)]
+    given = request["given"] if runtime.takes_texts else np.array(request["given"], np.int32)
+    starts = range(0, len(given), _ANSWERED_AT_ONCE)
+    answers = [run(given[start : start + _ANSWERED_AT_ONCE]) for start in starts]
     result = {
         "labels": [label for labels, _ in answers for label in labels],
         "probabilities": [row.tolist() for _, rows in answers for row in rows],
@@ -210,7 +233,7 @@ def main(name: str, path: str, inputs: str, outputs: str) -> None:
 
 
 class _Hide(MetaPathFinder):
-    """Finds what other finders find, but for some packages, as if those were not installed."""
+    """A finder that finds what others find, except some packages: as if not installed."""
 
     def __init__(self, packages: set[str], finders: list[Any]) -> None:
         self.packages, self.finders = packages, finders
@@ -222,20 +245,27 @@ class _Hide(MetaPathFinder):
         return next((spec for spec in specs if spec), None)
 
     def find_distributions(self, *context: Any) -> Any:
-        found = (getattr(finder, "find_distributions", None) for finder in self.finders)
-        return (package for find in found if find for package in find(*context))
+        for finder in self.finders:
+            if hasattr(finder, "find_distributions"):
+                yield from finder.find_distributions(*context)
 
 
 def latency_ms(run: Callable[[Any], Any], given: Any) -> list[tuple[int, float]]:
-    """Returns the median time of `run` in ms for the first text and for all.
+    """Return how long `run` takes for the first text, and for all texts as one batch.
 
-    Each is beside the number of texts, and counts from the second call, since the first may
-    compile.
+    The first call of each may compile and is not timed.
+
+    Args:
+      run: takes texts or token ids.
+      given: the texts or token ids.
+
+    Returns:
+      two pairs: the number of texts, and the median time of 20 calls in ms.
     """
     latency = []
     for batch in (given[:1], given):
         times = []
-        for _ in range(_REPEATS + 1):
+        for _ in range(_TIMED_CALLS + 1):
             started = time.perf_counter()
             run(batch)
             times.append(time.perf_counter() - started)

@@ -1,9 +1,6 @@
-"""DOC."""
+"""Whether an artefact answers as its run does, in a process that lacks this package."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,58 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from research.data import tokens
+from research.data import corpora, tokens
 from research.processes import backends
-from research.serving import runtimes, self_check
-
-
-def run_alone(
-    name: str,
-    path: Path,
-    given: Sequence[Any],
-    timed: int = BATCH_SIZE,
-    backend: str = "tensorflow",
-) -> dict[str, Any]:
-    """Runs an artefact in a fresh process, which has no more than the format needs.
-
-    Args:
-      name: the format.
-      path: the artefact.
-      given: texts, or the token ids of texts as lists of integers.
-      timed: how many of the first make the batch that is timed.
-      backend: Keras' backend, for a format that runs on any.
-
-    Returns:
-      `labels`, `probabilities` and `metadata`, and in `latency_ms` pairs of a number of texts and
-      their median time in ms: for the first text, and for the batch.
-
-    Raises:
-      ValueError: it does not run.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "inputs.json"), Path(folder, "outputs.json")
-        inputs.write_text(json.dumps({"given": given, "timed": timed}), "utf-8")
-        process = subprocess.run(
-            [sys.executable, "-I", __file__, name, *map(str, (path.resolve(), inputs, outputs))],
-            env=os.environ | {"KERAS_BACKEND": backend},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if process.returncode:
-            raise ValueError(
-                "expected the artefact to run in a process of its own, received exit code "
-                f"{process.returncode} ({' '.join(process.stderr.strip().splitlines()[-1:])}); "
-                "use another --format"
-            )
-        answer: dict[str, Any] = json.loads(outputs.read_bytes())
-        return answer
-
+from research.processes.child import ChildFailed, run_python
+from research.serving import runtimes
+from research.serving.runtimes import RUNTIMES
 
 TOLERANCE = 1e-5
+"""The largest accepted difference of a probability."""
 
-WILD_TEXTS = (
+EDGE_CASES = (
     "",
     " \t\r\n\v\f ",
     "".join(map(chr, range(128))),
@@ -76,47 +31,96 @@ WILD_TEXTS = (
     "x" * 1_000_000,
     "!" * 100_000 + "?a" * 100_000,
 )
+"""Texts that a tokenizer may get wrong."""
+
+_DOCUMENTS = 1_000
 
 
-def _check(
-    name: str,
-    path: Path,
-    classifier: "Classifier",
-    texts: Sequence[str],
-    expected: np.ndarray,
-    metadata: dict[str, Any],
+def texts_to_check(source: corpora.CorpusSource) -> list[str]:
+    """Return 1,000 documents of the validation and train splits, or all of fewer, and `EDGE_CASES`.
+
+    Lone surrogates, which artefacts do not accept, become `?`.
+    """
+    splits = corpora.load(source).splits
+    documents = [*splits["validation"].texts, *splits["train"].texts][:_DOCUMENTS]
+    return [text.encode("utf-8", "replace").decode() for text in documents] + [*EDGE_CASES]
+
+
+def check(
+    name: str, path: Path, texts: Sequence[str], expected: np.ndarray, metadata: dict[str, Any]
 ) -> list[tuple[int, float]]:
-    """Runs the artefact in a fresh process; returns numbers of texts and their latency in ms.
+    """Run an artefact on texts and compare it with its run.
 
     Args:
       name: the format.
       path: the artefact.
-      classifier: the run.
-      texts: what to run it on.
+      texts: what `texts_to_check` returned.
       expected: float32[texts, classes], the run's probabilities.
-      metadata: what it must carry.
+      metadata: what the artefact must carry.
+
+    Returns:
+      the artefact's latency, as `runtimes.latency_ms` does.
 
     Raises:
       ValueError: it does not run, or gives other probabilities, labels or metadata.
     """
     given: Sequence[Any] = texts
-    if not runtimes.takes_texts(name):
-        sequence_length = classifier.config.sequence_length
-        given = tokens.encode(texts, classifier.vocabulary, sequence_length).tolist()
-    # Where the format is Keras' and several backends are there, not the one that trained it.
-    others = [b for b in backends.installed() if b != metadata["origin"]["backend"]]
-    backend = (others or backends.installed())[-1]
-    documents = min(len(texts) - len(WILD_TEXTS), runtimes.BATCH_SIZE)
-    received = self_check.run_alone(name, path, given, documents, backend)
-    difference = np.abs(np.array(received["probabilities"]) - expected).max()
-    labels = [classifier.classes[i] for i in expected.argmax(axis=1)]
-    wrong = sum(a != b for a, b in zip(received["labels"], labels, strict=True))
-    if not difference <= TOLERANCE or wrong or received["metadata"] != metadata:
+    if not RUNTIMES[name].takes_texts:
+        sequence_length = metadata["tokenizer"]["sequence_length"]
+        given = tokens.encode(texts, metadata["vocabulary"], sequence_length).tolist()
+    # A format that runs on any backend runs on another one than trained it, if one is installed.
+    installed = backends.installed()
+    others = [backend for backend in installed if backend != metadata["origin"]["backend"]]
+    timed = min(len(texts) - len(EDGE_CASES), runtimes.BATCH_SIZE)
+    answer = run_alone(name, path, given, timed, (others or installed)[-1])
+
+    difference = np.abs(np.array(answer["probabilities"]) - expected).max()
+    labels = [metadata["classes"][i] for i in expected.argmax(axis=1)]
+    other_labels = sum(a != b for a, b in zip(answer["labels"], labels, strict=True))
+    same_metadata = answer["metadata"] == metadata
+    # Written so that NaN fails.
+    if not difference <= TOLERANCE or other_labels or not same_metadata:
         raise ValueError(
-            f"expected the run's probabilities within {TOLERANCE}, its labels and metadata, "
-            f"received a difference of {difference:.1e}, {wrong} other labels and "
-            f"{'equal' if received['metadata'] == metadata else 'other'} metadata; "
-            "use another --format"
+            f"expected the run's probabilities within {TOLERANCE}, its labels and its metadata, "
+            f"received a difference of {difference:.1e}, {other_labels} other labels and "
+            f"{'equal' if same_metadata else 'other'} metadata; use another --format"
         )
-    latency_ms: list[tuple[int, float]] = received["latency_ms"]
+    latency_ms: list[tuple[int, float]] = answer["latency_ms"]
     return latency_ms
+
+
+def run_alone(
+    name: str,
+    path: Path,
+    given: Sequence[Any],
+    timed: int = runtimes.BATCH_SIZE,
+    backend: str = "tensorflow",
+) -> dict[str, Any]:
+    """Run an artefact in a process of its own, which has no more than the format needs.
+
+    Args:
+      name: the format.
+      path: the artefact.
+      given: texts, or the token ids of texts as lists of integers.
+      timed: how many of the first are timed as one batch.
+      backend: Keras's backend, for a format that runs on any.
+
+    Returns:
+      `labels`, `probabilities`, `metadata` and `latency_ms`, as `runtimes.main` writes them.
+
+    Raises:
+      ValueError: it does not run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder, "inputs.json"), Path(folder, "outputs.json")
+        inputs.write_text(json.dumps({"given": given, "timed": timed}), "utf-8")
+        arguments = ["-I", runtimes.__file__, name, path.resolve(), inputs, outputs]
+        try:
+            run_python(arguments, {"KERAS_BACKEND": backend}, Path(folder))
+        except ChildFailed as error:
+            raise ValueError(
+                f"expected the artefact to run in a process of its own, received {error.reason}; "
+                "use another --format"
+            ) from error
+        answer: dict[str, Any] = json.loads(outputs.read_bytes())
+    return answer

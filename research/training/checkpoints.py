@@ -1,4 +1,4 @@
-"""Checkpoints: where training stands, so that no interruption costs more than an epoch."""
+"""Checkpoints of a run, so that an interruption loses no more than an epoch."""
 
 import hashlib
 import io
@@ -19,11 +19,11 @@ class Position:
     """Where a run stands.
 
     Attributes:
-      epoch: whole epochs done.
-      step: steps done in the next one.
-      seconds: spent in that next one.
-      best_epoch: the epoch whose weights are kept as `best`, from 1.
-      history: a record for each epoch done.
+      epoch: epochs finished.
+      step: steps done in the epoch after those.
+      seconds: time spent in that epoch.
+      best_epoch: the epoch whose weights are kept as `best`, from 1; None if none is finished.
+      history: a record for each finished epoch.
     """
 
     epoch: int = 0
@@ -39,16 +39,19 @@ def save(
     last: Mapping[str, np.ndarray],
     best: Mapping[str, np.ndarray] | None,
 ) -> None:
-    """Save where training stands; at every moment one whole checkpoint exists.
+    """Save a checkpoint. Until it is complete, the one before it remains.
 
-    The arrays go to files named by their digest, and are read back. Then `index.json`, which says
-    which files count, is replaced. Only after that are the old files removed.
+    The arrays are written to files named after their digest, and read back. Then `index.json`,
+    which names the current files, is replaced. The old files are removed last.
 
     Args:
       run: the run folder.
       position: where the run stands.
-      last: everything that training resumes from.
-      best: the best weights so far; None keeps those of an earlier epoch.
+      last: the state that training resumes from, by name.
+      best: the best weights so far, by name; None keeps those of an earlier epoch.
+
+    Raises:
+      OSError: a file cannot be written, or does not read back as it was written.
     """
     folder = run / "checkpoint"
     files = {"last": _save_arrays(folder, last)}
@@ -93,7 +96,7 @@ def load_arrays(run: Path, which: str) -> dict[str, np.ndarray]:
     if index["files"].get(which) is None:
         raise FileNotFoundError(
             f"expected a checkpoint {which!r} in {run}, received a run that has not finished an "
-            "epoch; continue it with: python -m research.train --resume"
+            f"epoch; continue it with: python -m research.train --run-dir {run} --resume"
         )
     path = run / "checkpoint" / index["files"][which]
     try:
@@ -117,7 +120,7 @@ def _save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> str:
     atomic.write(path, content)
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise OSError(
-            f"expected {path} to read as it was written, received other bytes; check the disk"
+            f"expected to read from {path} what was written, received other bytes; check the disk"
         )
     return path.name
 
@@ -129,7 +132,7 @@ def _read_index(run: Path) -> dict[str, Any]:
     content = {name: index.get(name) for name in ("position", "files")}
     if index.get("sha256") != _digest(content):
         raise ValueError(
-            f"expected {path} to match its own digest, received a damaged file; "
+            f"expected {path} to match the digest inside it, received a damaged file; "
             "restore it from a copy, or train again"
         )
     return index

@@ -9,8 +9,8 @@ def device_name() -> str:
         case "jax":
             import jax
 
-            found = jax.devices()[0]
-            return f"{found.platform}: {found.device_kind}"
+            device = jax.devices()[0]
+            return f"{device.platform}: {device.device_kind}"
         case "tensorflow":
             import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Probabilities from token ids, on whichever backend runs."""
+"""Probabilities from token ids, on any backend."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def predict_probabilities(
     """Return the probability of each class, float32[examples, classes].
 
     Args:
-      model: maps token ids to logits. If the length of its input is None, padding makes no
+      model: maps token ids to logits. If its input has the length None, padding makes no
         difference, and most of it is left out.
       token_ids: int32[examples, sequence_length], at least one.
       batch_size: examples at a time.
@@ -30,7 +30,7 @@ def predict_probabilities(
     logits = []
     for start in range(0, examples, batch_size):
         batch = order[start : start + batch_size]
-        # Few shapes, since each is compiled: eighths of the length, powers of two of texts.
+        # Each new shape is compiled, so there are few: lengths in eighths, texts in powers of two.
         eighths = -(-8 * int(lengths[batch].max()) // sequence_length)
         longest = -(-eighths * sequence_length // 8)
         rows = min(batch_size, 1 << (len(batch) - 1).bit_length())
@@ -44,7 +44,7 @@ def predict_probabilities(
 
 
 def _compiled_forward(model: keras.Model) -> Callable[[Any], Any]:
-    """Return `token_ids -> logits`, without dropout; the same function for the same model."""
+    """Return `token_ids -> logits` without dropout, compiled once for each model."""
     if not hasattr(model, "compiled_forward"):
         model.compiled_forward = _compile_forward(model)
     forward: Callable[[Any], Any] = model.compiled_forward
@@ -65,7 +65,8 @@ def _compile_forward(model: keras.Model) -> Callable[[Any], Any]:
         case "tensorflow":
             import tensorflow as tf
 
-            @functools.cache  # a graph for each shape, since TensorFlow warns when it makes many by itself
+            # TensorFlow warns if a function is traced often, so there is one for each shape.
+            @functools.cache
             def graph(shape: tuple[int, ...]) -> Callable[[Any], Any]:
                 traced = tf.function(lambda x: model(x, training=False), autograph=False)
                 concrete: Callable[[Any], Any] = traced.get_concrete_function(

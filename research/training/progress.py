@@ -1,4 +1,4 @@
-"""What a person sees of a run in progress."""
+"""What a run prints while it trains."""
 
 import sys
 from types import TracebackType
@@ -14,11 +14,15 @@ HEADER = (
 
 
 class Display:
-    """A line per epoch, and in a terminal a bar below them that moves every few steps.
+    """A line for each epoch and, in a terminal, a progress bar below.
+
+    Example:
+      with Display(epochs=20, steps=80) as display:
+          display.step(0, 8, {"loss": 2.9, "accuracy": 0.1}, step_time_ms=50.0)
 
     Args:
-      epochs: of the whole run.
-      steps: of an epoch.
+      epochs: number of epochs of the run.
+      steps: number of steps in an epoch.
     """
 
     def __init__(self, epochs: int, steps: int) -> None:
@@ -52,13 +56,13 @@ class Display:
         self._progress.stop()
 
     def step(self, epoch: int, step: int, running: dict[str, float], step_time_ms: float) -> None:
-        """Moves the bar.
+        """Move the bar.
 
         Args:
-          epoch: the one that runs, from 0.
-          step: the steps done in it.
+          epoch: number of the current epoch, from 0.
+          step: steps done in it.
           running: its `loss` and `accuracy` so far.
-          step_time_ms: mean of the epoch so far.
+          step_time_ms: mean time of a step of this epoch so far.
         """
         self._progress.update(
             self._task,
@@ -70,7 +74,7 @@ class Display:
         )
 
     def epoch(self, record: dict[str, Any]) -> None:
-        """Prints the line of a finished epoch, as in `history.jsonl`."""
+        """Print the line of a finished epoch, given its record in `history.jsonl`."""
         validation = f"{'none':>16}  {'':>8}"
         if "validation_loss" in record:
             validation = (

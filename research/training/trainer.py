@@ -1,8 +1,8 @@
-"""Training on whichever backend runs.
+"""Training on any backend.
 
-This room is the one place that knows that backends differ. Keras' `train_step` holds the gradients of
-each backend. On JAX it is a function of the state,
-`(state, data) -> (logs, state)`; on TensorFlow and PyTorch it changes the model's variables.
+Only this room knows that backends differ. Keras's `train_step` computes the gradients on each of
+them. On JAX it is a function of the state, `(state, data) -> (logs, state)`. On TensorFlow and
+PyTorch it changes the model's variables.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from research.models.variables import assign, weight_values, weights
 
 OPTIMIZERS = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
 
-# Reading the running loss waits for the device, so it is not done in every step.
+# Reading the loss waits for the device, so it is not read after every step.
 STEPS_PER_REPORT = 8
 
 
@@ -28,7 +28,7 @@ class Trainer:
         float32[examples, classes].
       optimizer: a key of `OPTIMIZERS`; Keras's defaults are used except for the learning rate.
       learning_rate: above 0.
-      decay_steps: if given, the learning rate falls linearly to 2% of it over so many steps.
+      decay_steps: if given, the learning rate falls linearly to 2% over this many steps.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Trainer:
                 learning_rate, decay_steps, end_learning_rate=0.02 * learning_rate
             )
         model.compile(
-            # By default a process numbers its optimizers, and the state's names would differ.
+            # With a name, since Keras numbers unnamed optimizers and paths would differ.
             optimizer=OPTIMIZERS[optimizer](learning_rate=schedule, name=optimizer),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
@@ -69,15 +69,15 @@ class Trainer:
         """Train on the examples of `order`, batch by batch; the last batch may be smaller.
 
         Args:
-          token_ids: int32[examples, sequence_length], perhaps memory-mapped.
+          token_ids: int32[examples, sequence_length], which may be memory-mapped.
           labels: int32[examples].
-          order: int64[examples], the epoch's order.
+          order: int64[examples], the order of the examples in this epoch.
           batch_size: examples a step.
-          first_step: where to resume an interrupted epoch, with the state of that moment.
+          first_step: where to resume an interrupted epoch; the state must be that of this step.
 
         Yields:
-          Every few steps, the steps done and the means over the epoch so far: `loss` (nats) and
-          `accuracy`. Whenever it yields, the model holds the weights of that step.
+          Every few steps, the number of steps done and the means over the epoch so far: `loss`
+          (nats) and `accuracy`. At each yield the model has the weights of that step.
         """
         if first_step == 0:
             self.model.reset_metrics()
@@ -94,11 +94,11 @@ class Trainer:
             yield stop, self.steps(batches(start, stop))
 
     def steps(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
-        """Take a step for each batch, and wait for the last.
+        """Take a step for each batch, and wait for the last one.
 
         Args:
-          batches: token ids, int32[batch, sequence_length], and labels, int32[batch], one or more,
-            on the device.
+          batches: at least one pair of token ids, int32[batch, sequence_length], and labels,
+            int32[batch], on the device.
 
         Returns:
           The means since the epoch began: `loss` (nats) and `accuracy`.
@@ -110,18 +110,18 @@ class Trainer:
         return {name: float(value) for name, value in logs.items()}
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return every variable by its path: weights, dropout's counters, optimizer, metrics."""
+        """Return all variables by path: of model, dropout, optimizer and metrics."""
         return {path: ops.convert_to_numpy(v.value) for path, v in self._variables().items()}
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Return the model's variables by path: what inference needs."""
+        """Return the variables of the model by path, which are all that inference needs."""
         return weight_values(self.model)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take over a state from this or another backend.
+        """Assign a state that `state` returned, on this or another backend.
 
         Raises:
-          ValueError: the state belongs to another model or optimizer.
+          ValueError: the state is that of another model or optimizer.
         """
         assign(self._variables(), state)
 
@@ -132,13 +132,13 @@ class Trainer:
 
 
 def _compiled_step(model: keras.Model) -> Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]:
-    """Return `(state, token_ids, labels) -> (logs, state)`; only JAX has a state to pass on."""
+    """Return `(state, token_ids, labels) -> (logs, state)`; the state is used on JAX only."""
     match keras.backend.backend():
         case "jax":
             import jax
 
-            # A single step, not a scan over several: inside a loop XLA compiles convolutions for a
-            # CPU differently, and a step took 4.4 s instead of 0.1 s.
+            # A single step instead of a scan over several: inside a loop XLA compiles convolutions
+            # differently for a CPU, and a step took 4.4 s instead of 0.1 s.
             step: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]] = jax.jit(
                 lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0
             )
@@ -168,7 +168,8 @@ def _take_state(model: keras.Model) -> Any:
 
 
 def _put_state(model: keras.Model, state: Any) -> None:
-    # Donated arrays are gone, so between the two calls the model's variables must not be read.
+    # The step frees the arrays that it was given. So the variables of the model must not be read
+    # between `_take_state` and `_put_state`.
     if state is not None:
         for variables, values in zip(_state_variables(model), state, strict=True):
             for variable, value in zip(variables, values, strict=True):

@@ -1,4 +1,4 @@
-"""The posts of 20 Newsgroups: whatever they are packed in, the same posts come out, or none."""
+"""The posts of 20 Newsgroups, which are the same from an archive and a folder, or are refused."""
 
 import hashlib
 import io
@@ -8,17 +8,12 @@ from pathlib import Path
 import pytest
 
 from research.data import newsgroups
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RESEARCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+from research.files import archives
 
 
 @pytest.fixture
 def posts(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Class/file -> content, taken for the real posts."""
+    """The content of each post by newsgroup/file, in place of the real posts."""
     posts = {
         f"{newsgroup}/{100 - i}": f"Message-ID: <{i}@é>\n\nbody {newsgroup} {i}".encode("latin-1")
         for newsgroup in ("sci.space", "alt.atheism", "rec.autos")
@@ -27,7 +22,7 @@ def posts(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     digest = hashlib.sha256()
     for name, content in sorted(posts.items()):
         digest.update(f"{name} {len(content)}\n".encode() + content)
-    monkeypatch.setattr(news20, "_SHA256", digest.hexdigest())
+    monkeypatch.setattr(newsgroups, "_SHA256", digest.hexdigest())
     return posts
 
 
@@ -47,7 +42,7 @@ def folder_of(posts: dict[str, bytes], path: Path) -> Path:
     return path
 
 
-def test_archive_and_folder_and_order_do_not_matter(
+def test_archives_and_folders_in_any_order_give_the_same_posts(
     posts: dict[str, bytes], tmp_path: Path
 ) -> None:
     reordered = dict(reversed(posts.items()))
@@ -57,21 +52,24 @@ def test_archive_and_folder_and_order_do_not_matter(
         folder_of(posts, tmp_path / "posts"),
         folder_of(posts, tmp_path / "above" / "20_newsgroup").parent,
     ]
-    newsgroups, texts = newsgroups.read_posts(sources[0])
-    assert newsgroups == [name.partition("/")[0] for name in sorted(posts)]
+    names, texts = newsgroups.read_posts(sources[0])
+    assert names == [name.partition("/")[0] for name in sorted(posts)]
     assert texts == [content.decode("latin-1") for _, content in sorted(posts.items())]
     for source in sources[1:]:
-        assert newsgroups.read_posts(source) == (newsgroups, texts)
+        assert newsgroups.read_posts(source) == (names, texts)
 
 
 def test_the_posts_are_cached_without_pickle(
-    posts: dict[str, bytes], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    posts: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RESEARCH_CACHE", str(tmp_path / "cache"))
     archive = archive_of(posts, tmp_path / "a.tar.gz")
     read = newsgroups.read_posts(archive)
-    files = {path.name for path in cache.rglob("*") if path.is_file()} - {"digests.json"}
+    files = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()} - {
+        "digests.json"
+    }
     assert {name for name in files if not name.endswith(".lock")} == {"posts.parquet"}
-    monkeypatch.delattr(assets, "read_tar")
+    monkeypatch.delattr(archives, "read_tar")
     assert newsgroups.read_posts(archive) == read
 
 
@@ -80,17 +78,17 @@ def test_other_posts_are_refused(change: str, posts: dict[str, bytes], tmp_path:
     name, content = posts.popitem()
     if change != "missing":
         posts[name + "0" * (change == "name")] = content + b"!" * (change == "content")
-    with pytest.raises(ValueError, match=r"expected the 19,997 posts of newsgroups.tar.gz"):
+    with pytest.raises(ValueError, match=r"expected the 19,997 posts of news20\.tar\.gz"):
         newsgroups.read_posts(archive_of(posts, tmp_path / "a.tar.gz"))
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label")
     with pytest.raises(ValueError, match=r"expected a whole .tar.gz"):
         newsgroups.read_posts(tmp_path / "a.csv")
 
 
-def test_hidden_files_are_no_posts(posts: dict[str, bytes], tmp_path: Path) -> None:
+def test_hidden_files_are_left_out(posts: dict[str, bytes], tmp_path: Path) -> None:
     folder = folder_of(posts, tmp_path / "posts")
     (folder / "sci.space" / ".DS_Store").touch()
     folder_of({".git/config": b""}, folder)

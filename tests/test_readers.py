@@ -1,4 +1,4 @@
-"""Texts of one's own: whatever is written in any of the formats comes back, or is refused."""
+"""Your own texts: what is written in any of the formats is read unchanged, or refused."""
 
 import csv
 import io
@@ -88,8 +88,8 @@ def test_splits_of_the_user_are_kept(kind: str, write: Writer, tmp_path: Path) -
     split_of = ["train", "train", "train", "validation", "test"]
     rows = [(*row, split_of[number % 5]) for number, row in enumerate(ROWS)]
     path = write(tmp_path / "corpus", rows, header="text,label,split")
-    found = readers.read(kind, path, split_column=None if kind == "folder" else "split")
-    assert sorted(zip(*found, strict=True)) == sorted(rows)
+    columns = readers.read(kind, path, split_column=None if kind == "folder" else "split")
+    assert sorted(zip(*columns, strict=True)) == sorted(rows)
 
 
 @each_format
@@ -124,14 +124,14 @@ def test_csv_values_are_not_guessed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "csv", "jsonl"])
-def test_a_byte_order_mark_is_no_text(kind: str, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed(kind: str, tmp_path: Path) -> None:
     path = WRITERS[kind](tmp_path / "corpus", ROWS)
     file = path / "ham" / "0000.txt" if kind == "folder" else path
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert documents(kind, path) == ROWS
 
 
-def test_hidden_files_are_no_documents(tmp_path: Path) -> None:
+def test_hidden_files_are_left_out(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "corpus", ROWS)
     (path / "ham" / ".DS_Store").write_bytes(b"\xff")
     (path / ".git").mkdir()
@@ -152,13 +152,13 @@ def test_any_text_is_either_loaded_or_refused_in_one_line(
     rows = [(text, "ab"[number % 2]) for number, text in enumerate(texts)]
     path = write(tmp_path_factory.mktemp("any") / "corpus", rows)
     try:
-        found = documents(kind, path)
+        loaded = documents(kind, path)
     except ValueError as error:
         assert str(error).startswith("expected ")
         assert "received" in str(error)
         assert "\n" not in str(error)
     else:
-        assert sorted(found) == sorted(rows)
+        assert sorted(loaded) == sorted(rows)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -177,12 +177,12 @@ def test_a_damaged_file_is_either_loaded_or_refused_in_one_line(
         )
     path.write_bytes(content)
     try:
-        found = documents(kind, path)
+        loaded = documents(kind, path)
     except ValueError as error:
         assert str(error).startswith("expected ")
         assert "\n" not in str(error)
     else:
-        assert all(isinstance(text, str) and label for text, label in found)
+        assert all(isinstance(text, str) and label for text, label in loaded)
 
 
 # --- bad input ----------------------------------------------------------------------------------
@@ -226,13 +226,13 @@ def test_a_class_with_one_document(kind: str, write: Writer, tmp_path: Path) -> 
 @each_table
 def test_empty_documents_in_a_table(kind: str, write: Writer, tmp_path: Path) -> None:
     rows = [*ROWS, (" \n\t", "ham"), ("", "ham")]
-    with pytest.raises(ValueError, match="received 2 without any, the first in row 41 of"):
+    with pytest.raises(ValueError, match="received 2 without text, the first in row 41 of"):
         readers.read(kind, write(tmp_path / "corpus", rows))
 
 
 def test_empty_documents_in_a_folder(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "corpus", [*ROWS, ("", "spam")])
-    with pytest.raises(ValueError, match=r"1 without any, the first in .*spam.0040\.txt"):
+    with pytest.raises(ValueError, match=r"1 without text, the first in .*spam.0040\.txt"):
         readers.read("folder", path)
 
 
@@ -259,7 +259,7 @@ def test_a_missing_column(kind: str, write: Writer, missing: str, tmp_path: Path
         readers.read(kind, path, **{missing: "topic"})
 
 
-def test_a_column_that_is_there_twice(tmp_path: Path) -> None:
+def test_a_column_that_occurs_twice(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [("a", "b", "c")], header="text,text,label")
     with pytest.raises(ValueError, match="expected one column 'text'"):
         readers.read("csv", path)
@@ -273,7 +273,7 @@ def test_a_missing_label(kind: str, write: Writer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_null_and_other_things_for_a_label(kind: str, tmp_path: Path) -> None:
+def test_labels_of_other_types(kind: str, tmp_path: Path) -> None:
     for label in (None, 1.5):
         rows = [*[(text, 0.5) for text, _ in ROWS], ("some text", label)]
         expected = "received (None|0.5) in row (41|1) of"
@@ -282,7 +282,7 @@ def test_null_and_other_things_for_a_label(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_a_text_that_is_no_string(kind: str, tmp_path: Path) -> None:
+def test_a_text_of_another_type(kind: str, tmp_path: Path) -> None:
     path = WRITERS[kind](tmp_path / "corpus", [(number, "ham") for number in range(5)])
     with pytest.raises(ValueError, match="expected a string in column 'text', received 0 in row 1"):
         readers.read(kind, path)
@@ -306,7 +306,7 @@ def test_a_class_that_train_does_not_have(tmp_path: Path) -> None:
 
 
 def parquet_with(text: bytes) -> bytes:
-    """A file that says its text is a string, whatever it is."""
+    """Return a file that declares its text to be a string, whatever bytes it holds."""
     buffers = [None, pa.array([0, len(text)], pa.int32()).buffers()[1], pa.py_buffer(text)]
     column = pa.Array.from_buffers(pa.string(), 1, buffers)
     output = io.BytesIO()

@@ -1,16 +1,17 @@
-"""The training loop against `model.fit`, and what a checkpoint needs of it."""
+"""The trainer against `model.fit`, and the state that a checkpoint needs."""
 
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 
 from research.models import registry
+from research.models.layers import Dropout, GlorotUniform
+from research.models.options import ModelOptions
 from research.models.variables import weight_values
-from research.training.devices import device_name
+from research.training import trainer as trainer_module
 from research.training.inference import predict_probabilities
 from research.training.trainer import OPTIMIZERS, Trainer
-from research.models.layers import Dropout, GlorotUniform
 
 pytestmark = pytest.mark.backend
 
@@ -22,11 +23,11 @@ def vectors():
 
 
 def kim(**options):
-    return registry.build("kim", vectors(), LENGTH, CLASSES, **options)
+    return registry.build("kim", vectors(), LENGTH, CLASSES, ModelOptions(**options))
 
 
 def average(*, trainable_embeddings=False, dropout=0.5, seed=0):
-    """Logits from the mean of a text's vectors: quick to compile, and all that a loop meets."""
+    """Logits from the mean of a text's vectors, with dropout; quick to compile."""
     token_ids = keras.Input((LENGTH,), dtype="int32")
     embedding = layers.Embedding(50, 8, trainable=trainable_embeddings, name="embedding")
     x = layers.GlobalAveragePooling1D()(embedding(token_ids))
@@ -126,7 +127,7 @@ def test_the_learning_rate_falls_to_two_per_cent(data):
 
 
 def test_it_reports_every_few_steps_and_at_the_end(data, monkeypatch):
-    monkeypatch.setattr(loop, "STEPS_PER_REPORT", 2)
+    monkeypatch.setattr(trainer_module, "STEPS_PER_REPORT", 2)
     trainer = Trainer(average(dropout=0.0), "rmsprop", 1e-9)
     reports = train(trainer, data)
     assert [steps for steps, _ in reports] == [2, 3]
@@ -143,7 +144,7 @@ def test_it_reports_every_few_steps_and_at_the_end(data, monkeypatch):
 def test_how_often_it_reports_changes_nothing(data, monkeypatch):
     states = []
     for steps in (1, 8):
-        monkeypatch.setattr(loop, "STEPS_PER_REPORT", steps)
+        monkeypatch.setattr(trainer_module, "STEPS_PER_REPORT", steps)
         trainer = Trainer(average(), "rmsprop", 0.001)
         train(trainer, data)
         states.append(trainer.state())
@@ -152,7 +153,7 @@ def test_how_often_it_reports_changes_nothing(data, monkeypatch):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_another_trainer_goes_on_from_a_state_bit_by_bit(data, optimizer, monkeypatch):
-    monkeypatch.setattr(loop, "STEPS_PER_REPORT", 1)
+    monkeypatch.setattr(trainer_module, "STEPS_PER_REPORT", 1)
     whole = Trainer(average(), optimizer, 0.01)
     epoch = whole.epoch(*data, np.arange(EXAMPLES), BATCH)
     next(epoch)
@@ -197,59 +198,6 @@ def test_the_state_of_another_model_is_refused_by_name(data):
     assert_equal(weight_values(trainer.model), before)  # nothing was half restored
 
 
-@pytest.mark.parametrize("examples", [1, 8, 11])
-def test_probabilities_are_the_softmax_of_the_logits(examples):
-    model = average()
-    token_ids = np.random.default_rng(4).integers(0, 50, (examples, LENGTH), "int32")
-    probabilities = predict_probabilities(model, token_ids, batch_size=8)
-    logits = ops.convert_to_numpy(model(token_ids)).astype("float64")
-    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-
-
-@pytest.mark.parametrize("examples", [1, 3, 16, 21])
-def test_texts_of_any_lengths_get_the_probabilities_that_keras_predict_gives(examples):
-    # Sorted by length, cut, and put back in order; the last batch has rows that nobody asked for.
-    generator = np.random.default_rng(5)
-    token_ids = generator.integers(1, 50, (examples, 40), "int32")
-    lengths = generator.integers(0, 41, examples)
-    token_ids[np.arange(40) >= lengths[:, None]] = 0
-    model = registry.build("kim", vectors(), 40, CLASSES)
-    probabilities = predict_probabilities(model, token_ids, batch_size=8)
-    expected = keras.activations.softmax(model.predict(token_ids, verbose=0))
-    np.testing.assert_allclose(probabilities, ops.convert_to_numpy(expected), atol=1e-6)
-
-
-def test_prediction_sees_the_weights_of_the_moment(data):
-    trainer = Trainer(average(), "rmsprop", 0.1)
-    before = predict_probabilities(trainer.model, data[0])
-    train(trainer, data)
-    after = predict_probabilities(trainer.model, data[0])
-    expected = keras.activations.softmax(trainer.model.predict(data[0], verbose=0))
-    np.testing.assert_allclose(after, ops.convert_to_numpy(expected), atol=1e-6)
-    assert np.abs(after - before).max() > 0.01
-
-
-def test_probabilities_of_extreme_logits_are_no_nan():
-    token_ids = keras.Input((1,), dtype="int32")
-    rows = np.array([[1e4, -1e4], [0, 0]], "float32")
-    embedding = layers.Embedding(2, 2, weights=[rows])
-    model = keras.Model(token_ids, layers.Flatten()(embedding(token_ids)))
-    probabilities = predict_probabilities(model, np.array([[0], [1]], "int32"))
-    np.testing.assert_array_equal(probabilities, [[1, 0], [0.5, 0.5]])
-
-
-def test_prediction_changes_nothing_and_drops_nothing(data):
-    trainer = Trainer(average(dropout=0.9), "rmsprop", 0.001)
-    train(trainer, data)
-    before = trainer.state()
-    first = predict_probabilities(trainer.model, data[0])
-    np.testing.assert_array_equal(predict_probabilities(trainer.model, data[0]), first)
-    assert_equal(trainer.state(), before)
-
-
 def test_memory_mapped_examples_train_as_those_in_memory(data, tmp_path):
     np.save(tmp_path / "token_ids.npy", data[0])
     mapped = np.load(tmp_path / "token_ids.npy", mmap_mode="r")
@@ -259,9 +207,3 @@ def test_memory_mapped_examples_train_as_those_in_memory(data, tmp_path):
         train(trainer, (token_ids, data[1]), order=np.arange(EXAMPLES)[::-1])
         states.append(trainer.state())
     assert_equal(*states)
-
-
-def test_the_device_has_a_kind_and_a_name():
-    kind, _, name = device_name().partition(": ")
-    assert kind in {"cpu", "gpu", "tpu"}
-    assert name

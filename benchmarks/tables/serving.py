@@ -1,0 +1,54 @@
+"""The table of how fast artefacts answer."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.tables import markdown
+
+
+def page(record: dict[str, Any]) -> str:
+    """Return the page in Markdown.
+
+    Args:
+      record: the content of the record of `benchmarks.serving`.
+    """
+    run, machine = record["run"], record["machine"]
+    one, many = (f"ms, {texts} text{'s' * (texts > 1)}" for texts in (1, run["texts"]))
+    columns = ["", "takes", "MB", one, many, "texts/s"]
+    cells = [_cells(row, run["texts"]) for row in record["rows"] if "left_out" not in row]
+    notes = [
+        f"Medians of {record['processes']} processes [lowest, highest], each of which has the "
+        f"median of 20 calls after a first. Model `{run['model']}`, texts of the validation split "
+        f"of `{run['corpus']}`. What takes token ids leaves out the splitting into words; "
+        f"scikit-learn gives labels without probabilities. {machine['processor']}, "
+        f"{machine['threads']} threads, load {record['load_before']:.2f} before, commit "
+        f"{machine['commit']}.\n"
+    ]
+    notes += [f"Doubtful: {doubt}.\n" for doubt in record["doubts"]]
+    left_out = [
+        f"- `{row['name']}`: {row['left_out']}\n" for row in record["rows"] if "left_out" in row
+    ]
+    if left_out:
+        notes.append("Left out:\n\n" + "".join(left_out))
+    table = markdown.table(columns, cells, text_columns=["", "takes"])
+    return "\n".join(["# How fast artefacts answer\n", table, *notes])
+
+
+def _cells(row: dict[str, Any], texts: int) -> list[str]:
+    first, whole = ([latency[i][1] for latency in row["latency_ms"]] for i in (0, 1))
+    texts_per_s = 1000 * texts / statistics.median(whole)
+    size = f"{row['size_mb']:.1f}" if "size_mb" in row else ""
+    return [
+        row["name"],
+        row["takes"],
+        size,
+        _with_range(first, 2),
+        _with_range(whole, 1),
+        f"{texts_per_s:,.0f}",
+    ]
+
+
+def _with_range(values: Sequence[float], digits: int) -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

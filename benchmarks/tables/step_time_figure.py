@@ -1,0 +1,45 @@
+"""The figure of step times."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmarks.tables.step_times import (
+    SuiteRecord,
+    best_gflops,
+    heading,
+    median_ms,
+    step_gflop,
+    training,
+)
+from research.evaluation import figures
+
+_COLORS = {"ours": "tab:blue", "fit": "tab:orange", "peer": "tab:gray"}
+
+
+def draw(records: Sequence[SuiteRecord], stem: Path) -> None:
+    """Draw the step times, a panel for each record: bars are medians, dots those of processes.
+
+    Args:
+      records: their contents, each with a training step.
+      stem: the path without its suffix; `.svg` and `.png` are written.
+    """
+    heights = [1 + 0.28 * len(training(record)) for record in records]
+    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(records), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, record in zip(panels, records, strict=True):
+        rows = training(record)[::-1]
+        for position, row in enumerate(rows):
+            axes.barh(position, median_ms(row), color=_COLORS[row["kind"]], alpha=0.6)
+            medians = row["unit_time_ms"]["medians_of_processes"]
+            axes.plot(medians, [position] * len(medians), "k.", markersize=4)
+        axes.set_yticks(range(len(rows)), [f"{row['framework']}: {row['name']}" for row in rows])
+        limit_ms = 1e3 * step_gflop(record) / best_gflops(record)
+        axes.axvline(limit_ms, color="tab:red", linestyle="--", linewidth=1)
+        axes.set(xlabel="ms/step; dashed: its arithmetic alone", xlim=(0, None))
+        axes.set_title(heading(record) + (" (doubtful)" if record["doubts"] else ""), fontsize=9)
+        if median_ms(rows[0]) > 10 * median_ms(rows[-1]):  # one slow row would hide all others
+            axes.set_xscale("log")
+            axes.set_xlim(limit_ms / 2, None)
+    figures.save(figure, stem)

@@ -1,0 +1,228 @@
+"""The tables of step times and of inference, in Markdown and LaTeX."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.tables import markdown
+
+TRAINING_COLUMNS = (
+    "framework",
+    "what",
+    "precision",
+    "jit",
+    "ms/step [quartiles]",
+    "n",
+    "first call (s)",
+    "of the limit",
+    "against model.fit",
+    "against the best native",
+)
+INFERENCE_COLUMNS = (
+    "framework",
+    "what",
+    "items",
+    "ms [quartiles]",
+    "n",
+    "items/s",
+    "against the reference",
+)
+TEXT_COLUMNS = ("framework", "what", "precision", "jit")
+
+SuiteRecord = dict[str, Any]
+"""The content of a record of `benchmarks.run`."""
+SubjectTimes = dict[str, Any]
+"""One of its `rows`."""
+
+
+def markdown_section(record: SuiteRecord, name: str) -> str:
+    """Return a section for a record.
+
+    Args:
+      record: its content.
+      name: the name of its file.
+    """
+    parts = [f"## {heading(record)}\n", *(f"**Doubtful:** {d}.\n" for d in record["doubts"])]
+    for columns, cells in _tables(record):
+        parts.append(markdown.table(columns, cells, TEXT_COLUMNS))
+    return "\n".join(parts) + "\n" + "".join(f"- {note}\n" for note in notes(record, name))
+
+
+def latex_section(record: SuiteRecord, name: str) -> str:
+    """Return the same as LaTeX, for the package booktabs.
+
+    Args:
+      record: its content.
+      name: the name of its file.
+    """
+    comments = [f"{name}: {heading(record)}", *(f"Doubtful: {d}." for d in record["doubts"])]
+    text = "".join(f"% {comment}\n" for comment in [*comments, *notes(record, name)])
+    for columns, cells in _tables(record):
+        styler = pd.DataFrame(cells, columns=columns).style.hide(axis="index")
+        styler = styler.format(escape="latex").format_index(escape="latex", axis=1)
+        alignment = "".join("l" if column in TEXT_COLUMNS else "r" for column in columns)
+        text += styler.to_latex(hrules=True, column_format=alignment)
+    return text
+
+
+def _tables(record: SuiteRecord) -> list[tuple[Sequence[str], list[list[str]]]]:
+    tables = [
+        (TRAINING_COLUMNS, training_cells(record)),
+        (INFERENCE_COLUMNS, inference_cells(record)),
+    ]
+    return [(columns, cells) for columns, cells in tables if cells]
+
+
+def training(record: SuiteRecord) -> list[SubjectTimes]:
+    """Return the rows about a training step, the fastest first."""
+    rows = [row for row in record["rows"] if row["kind"] not in ("inference", "reference")]
+    return sorted(rows, key=median_ms)
+
+
+def median_ms(row: SubjectTimes) -> float:
+    """Return the median time of a unit: of a step, a text or a vector."""
+    median: float = row["unit_time_ms"]["median"]
+    return median
+
+
+def step_gflop(record: SuiteRecord) -> float:
+    """Return the products of a step on a whole batch, in 10**9 floating-point operations."""
+    steps = (row["gflop_per_round"] / row["units_per_round"] for row in training(record))
+    return max(map(float, steps))
+
+
+def best_gflops(record: SuiteRecord) -> float:
+    """Return the best rate of float32 matrix products in any process, in GFLOP/s."""
+    return max(float(rate) for row in training(record) for rate in row["matmul_gflops"])
+
+
+def training_cells(record: SuiteRecord) -> list[list[str]]:
+    """Return the cells of `TRAINING_COLUMNS`, row by row."""
+    rows = training(record)
+    fit_ms = {row["framework"]: median_ms(row) for row in rows if row["kind"] == "fit"}
+    best_native_ms = min((median_ms(row) for row in rows if row["kind"] == "peer"), default=None)
+    cells = []
+    for row in rows:
+        gflop = row["gflop_per_round"] / row["units_per_round"]
+        limit_ms = 1e3 * gflop / best_gflops(record)
+        cells.append(
+            [
+                row["framework"],
+                row["name"],
+                row["precision"],
+                row["jit"],
+                _with_quartiles(row, 1),
+                str(row["unit_time_ms"]["n"]),
+                f"{statistics.median(row['first_call_s']):.1f}",
+                # The limit is that of float32, and bfloat16 has another.
+                f"{100 * limit_ms / median_ms(row):.0f}%" if row["precision"] == "float32" else "",
+                _times_faster(fit_ms.get(row["framework"]), row),
+                _times_faster(best_native_ms, row),
+            ]
+        )
+    return cells
+
+
+def inference_cells(record: SuiteRecord) -> list[list[str]]:
+    """Return the cells of `INFERENCE_COLUMNS`, row by row."""
+    rows = [row for row in record["rows"] if row["kind"] in ("inference", "reference")]
+    return [
+        [
+            row["framework"],
+            row["name"],
+            f"{row['units_per_round']:,}",
+            _with_quartiles(row, row["units_per_round"]),
+            str(row["unit_time_ms"]["n"]),
+            f"{1e3 / median_ms(row):,.0f}",
+            _times_faster(_reference_ms(row, rows), row),
+        ]
+        for row in sorted(rows, key=lambda row: (row["name"], median_ms(row)))
+    ]
+
+
+def _reference_ms(row: SubjectTimes, rows: Sequence[SubjectTimes]) -> float | None:
+    """Return the time of the reference for the same task, in the same framework if there is one."""
+    references = [
+        other for other in rows if other["kind"] == "reference" and _task(other) == _task(row)
+    ]
+    references.sort(key=lambda other: bool(other["framework"] != row["framework"]))
+    return median_ms(references[0]) if references else None
+
+
+def _task(row: SubjectTimes) -> str:
+    return str(row["name"]).partition(",")[0]
+
+
+def _with_quartiles(row: SubjectTimes, units: int) -> str:
+    times = row["unit_time_ms"]
+    values = (units * times[name] for name in ("median", "first_quartile", "third_quartile"))
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*values)
+
+
+def _times_faster(reference_ms: float | None, row: SubjectTimes) -> str:
+    return "–" if reference_ms is None else f"{reference_ms / median_ms(row):.2f}x"  # noqa: RUF001
+
+
+def heading(record: SuiteRecord) -> str:
+    """Return the device and the sizes."""
+    devices = dict.fromkeys(record["machine"]["devices"].values())
+    gpus = [device.partition(": ")[2] for device in devices if not device.startswith("cpu")]
+    device = ", ".join(gpus) or record["machine"]["processor"]
+    return (
+        f"{device}, {record['machine']['threads']} threads, {record['about']['embedding_dim']} "
+        f"dimensions, batch {record['about']['batch_size']}"
+    )
+
+
+def notes(record: SuiteRecord, name: str) -> list[str]:
+    """Return what a reader must know about the numbers, a few sentences each."""
+    about, method, machine = record["about"], record["method"], record["machine"]
+    texts = [
+        f"The tutorial's network on {about['corpus']}, {about['training_examples']:,} examples of "
+        f"{about['sequence_length']} tokens, {about['vocabulary_size']:,} words, vectors: "
+        f"{about['vectors']}. Record: {name}, commit {machine['commit']}.",
+        f"Median and quartiles over n rounds, from {method['processes']} processes of each row, "
+        "all in a random order, after compiling and a warm-up. The steps of a round are not told "
+        "apart: a time is the round's divided by its steps. `our epoch` and `model.fit` run epochs "
+        f"of {about['epoch_examples']:,} examples and copy each batch; the others have their "
+        "batches on the device. The first call compiles, and is an epoch or a step; it is not "
+        "among the rounds.",
+        "float32 means 24 bits throughout: TF32 is switched off on every GPU. `memory kept`: the "
+        "process keeps what it frees, as those of our commands do; `model.fit` and the other "
+        "native rows leave the allocator as it is.",
+    ]
+    if training(record):
+        texts.append(_limit_note(record))
+    checks = {
+        f"{row['framework']} {row['name']}": max(row["check"].values())
+        for row in training(record)
+        if row["check"]
+    }
+    if checks:
+        texts.append(
+            "At equal weights and without dropout, loss, gradients and a step of each native row "
+            "differed from our model's by a share of at most: "
+            + ", ".join(f"{name} {difference:.0e}" for name, difference in checks.items())
+            + "."
+        )
+    if any(row["kind"] == "inference" for row in record["rows"]):
+        texts.append(
+            "Labels are for the validation split; `model.predict` takes 32 texts at a time, its "
+            "default, ours 256 of similar lengths. The reference of labels for token ids is "
+            "`model.predict` in the same framework; of labels for strings, scikit-learn; of token "
+            "ids, the tutorial. Texts to token ids are learning the vocabulary and encoding, of at "
+            f"most {about['slice_texts']:,} texts: of all, the tutorial's array takes 10 GB."
+        )
+    texts += [f"Left out: {left['subject']}: {left['reason']}." for left in record["left_out"]]
+    return texts
+
+
+def _limit_note(record: SuiteRecord) -> str:
+    gflop, rate = step_gflop(record), best_gflops(record)
+    return (
+        f"The limit is the time of a step's products alone, {gflop:.2f} GFLOP at the best rate "
+        f"of float32 matrix products seen in any process, {rate:.0f} GFLOP/s: "
+        f"{1e3 * gflop / rate:.1f} ms."
+    )
