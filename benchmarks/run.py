@@ -120,7 +120,9 @@ def _time_all(
             print(f"    failed: {error}", flush=True)
             content["left_out"].append({"subject": f"{titles}, one process", "reason": str(error)})
         content["method"]["finished"] = _now()
-        content["rows"] = [_row(subject, results) for subject, results in measured.items() if results]
+        content["rows"] = [
+            _row(subject, results) for subject, results in measured.items() if results
+        ]
         content["doubts"] = _doubts(content, len(jobs) - number, len(jobs))
         atomic.write_json(path, content)
 

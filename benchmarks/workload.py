@@ -153,9 +153,7 @@ def random_vectors(words: int, embedding_dim: int) -> np.ndarray:
     return vectors
 
 
-def network(
-    workload: Workload, dropout: float = 0.5, precision: str = "float32"
-) -> "keras.Model":
+def network(workload: Workload, dropout: float = 0.5, precision: str = "float32") -> "keras.Model":
     """Return our model for these data, with its initial weights. Imports Keras."""
     sequence_length, classes = workload.token_ids.shape[1], len(workload.class_names)
     options = ModelOptions(dropout=dropout, precision=precision)

@@ -1,100 +1,103 @@
-"""Trains what a sceptic would try first, and writes records: `python -m research.baselines CORPUS`.
+"""Trains baselines on a corpus and writes their records: `python -m research.baselines CORPUS`.
 
-Linear models on bags of words, naive Bayes and fastText, on the splits that the networks have. They
-learn from the train split; their one hyperparameter is chosen on the validation split, and the test
-split is opened once for each. A corpus without a test split is scored on validation, and so nothing
-is chosen there: the default counts. `results/runs/baselines/CORPUS/` gets a record for each.
+They are linear models on bags of words, naive Bayes and fastText, on the same splits as the
+networks. They learn from the train split, and their one hyperparameter is chosen on validation. The
+test split is used once for each. A corpus without a test split is scored on validation, so nothing
+is chosen there and the default is used.
 """
 
-import datetime
-import importlib.metadata
 import importlib.util
-import os
-import platform
-import shlex
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
+import tyro
 
-from research.data import corpora, tokens
-from research.data.corpora import Split
+from research import experiments
+from research.data import corpora
+from research.data.corpora import Corpus, CorpusSource
+from research.evaluation import baseline_methods
+from research.evaluation.baseline_methods import Baseline, TokenLimits
 from research.files import atomic
 from research.processes import backends, command, provenance
 
 PACKAGES = ("scikit-learn", "scipy", "numpy", "fasttext-community")
-CONFUSED_SHOWN = 10
 
 
 def main(
-    corpus: str, /, corpus_path: Path | None = None, results: Path = Path("results/runs/baselines")
+    corpus: Annotated[CorpusSource, tyro.conf.arg(name="")],
+    results: Path = Path("results/runs/baselines"),
 ) -> None:
     """Trains all baselines on a corpus and writes a record of each.
 
     Args:
-      corpus: its name, as in `python -m research.train --corpus`.
-      corpus_path: your own texts; or news20.tar.gz, which is fetched otherwise.
-      results: where records go: in here, into a folder named after the corpus.
+      corpus: which corpus, and where it is.
+      results: the folder of the records; they go into a folder in it, named after the corpus.
     """
     backends.select()  # the tokenizer is Keras's
-    loaded = corpora.load(corpus, corpus_path, splits=None)
-    splits = loaded.splits
-    chooses = "test" in splits
-    seen = {sizes: _truncated(splits, *sizes) for b in BASELINES if (sizes := b.seen)}
-    for baseline in BASELINES:
-        if baseline.method == "fasttext" and not importlib.util.find_spec("fasttext"):
-            print("fasttext: left out; pip install fasttext-community to have it")
-            continue
-        if baseline.refitted and not chooses:
-            continue
-        environment = _environment()
-        as_seen = seen[baseline.seen] if baseline.seen else splits
-        scored = run(baseline, as_seen, loaded.class_names)
-        record = {
-            "config": {"corpus": corpus, **scored["config"]},
-            "data": {
-                "corpus": loaded.name,
-                "corpus_digest": loaded.digest,
-                "class_names": loaded.class_names,
-                "examples": {name: len(split.texts) for name, split in splits.items()},
-            },
-            "environment": [environment],
-            "metrics": scored["metrics"],
-            "history": scored["history"],
-        }
-        path = results / corpus / f"{baseline.name}.json"
-        atomic.write_json(path, record)
-        scores = record["metrics"]
+    loaded = corpora.load(corpus, splits=None)
+    chosen = choose_baselines("test" in loaded.splits)
+    limits = {baseline.limits for baseline in chosen if baseline.limits}
+    truncated = {of_one: baseline_methods.truncate(loaded.splits, of_one) for of_one in limits}
+    for baseline in chosen:
+        splits = truncated[baseline.limits] if baseline.limits else loaded.splits
+        environment = provenance.environment("scikit-learn", "cpu", PACKAGES)
+        scored = baseline_methods.run(baseline, splits, loaded.class_names)
+        path = results / loaded.name / f"{baseline.name}.json"
+        atomic.write_json(path, make_record(loaded, environment, scored))
+        scores = scored["metrics"]
         print(f"{scores['split']} accuracy {scores['accuracy']:.4f}: {path}", flush=True)
 
 
-def _truncated(
-    splits: dict[str, Split], vocabulary_size: int, sequence_length: int
-) -> dict[str, Split]:
-    """Returns the same splits with texts as a network sees them."""
-    vocabulary = tokens.learn_vocabulary(splits["train"].texts, vocabulary_size)
-    words = np.array(vocabulary, object)
-    found = {}
-    for name, split in splits.items():
-        ids = tokens.encode_cached(split.texts, vocabulary, sequence_length)
-        found[name] = Split(name, [" ".join(words[row[row > 0]]) for row in ids], split.labels)
-    return found
+def all_baselines() -> list[Baseline]:
+    """Return the baselines of the tables; some see the same tokens as a network."""
+    tutorial, wide_deep = token_limits("newsgroups"), token_limits("newsgroups-best")
+    return [
+        *(
+            Baseline(method, ngrams, limits)
+            for method in ("svm", "logistic")
+            for limits in (None, tutorial)
+            for ngrams in (1, 2)
+        ),
+        Baseline("svm", ngrams=1, refitted=True),  # as in published figures
+        Baseline("svm", ngrams=2, refitted=True),
+        Baseline("bayes"),
+        Baseline("fasttext"),
+        Baseline("wide", limits=wide_deep),
+        Baseline("wide", limits=wide_deep, refitted=True),
+    ]
 
 
-def _environment() -> dict[str, Any]:
-    installed = {distribution.name for distribution in importlib.metadata.distributions()}
+def token_limits(experiment: str) -> TokenLimits:
+    """Return how much of a text the network of an experiment sees."""
+    config = experiments.get(experiment)
+    return TokenLimits(config.vocabulary_size, config.sequence_length)
+
+
+def choose_baselines(has_test: bool) -> list[Baseline]:
+    """Return the baselines that can be trained here and scored on this corpus."""
+    chosen = all_baselines()
+    if not importlib.util.find_spec("fasttext"):
+        print("fasttext: left out; to include it, pip install fasttext-community")
+        chosen = [baseline for baseline in chosen if baseline.method != "fasttext"]
+    # Without a test split they are scored on validation, so they must not learn from it.
+    return [baseline for baseline in chosen if has_test or not baseline.refitted]
+
+
+def make_record(
+    corpus: Corpus, environment: dict[str, Any], scored: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the record of a baseline that was scored."""
     return {
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "research.baselines", *sys.argv[1:]]),
-        "commit": provenance.commit(),
-        "backend": "scikit-learn",
-        "device": "cpu",
-        "versions": {p: importlib.metadata.version(p) for p in PACKAGES if p in installed},
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": provenance.processor(),
-        "cpu_cores": os.cpu_count(),
+        "config": {"corpus": corpus.name, **scored["config"]},
+        "data": {
+            "corpus": corpus.name,
+            "corpus_digest": corpus.digest,
+            "class_names": corpus.class_names,
+            "examples": {name: len(split.texts) for name, split in corpus.splits.items()},
+        },
+        "environment": [environment],
+        "metrics": scored["metrics"],
+        "history": scored["history"],
     }
 
 

@@ -1,12 +1,14 @@
-"""Opens the test split and scores a run on it: `python -m research.evaluate RUN`.
+"""Scores a run on the test split of its corpus: `python -m research.evaluate RUN`.
 
 Writes `metrics.json`, `predictions.npz` and the confusion matrix into the run folder.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,14 +16,13 @@ from rich.table import Table
 import research
 from research.config import Config
 from research.data import corpora, tokens
-from research.evaluation import figures, metrics
+from research.data.corpora import Split
+from research.evaluation import figures, metrics, records
 from research.files import atomic
 from research.processes import backends, command
+from research.processes.memory import keep_freed_memory
 from research.training import checkpoints, run_folder
-from research.training.devices import device_name
-from research.training.inference import predict_probabilities
 
-PAIRS_SHOWN = 10
 MISTAKES_SHOWN = 5
 
 
@@ -34,79 +35,87 @@ def main(
 ) -> None:
     """Scores a run on the test split of its corpus, and shows where it errs.
 
-    A corpus without a test split, as the tutorial's, is scored on the validation split instead, and
-    the output says so.
+    A corpus without a test split, such as the tutorial's, is scored on the validation split; the
+    output says so.
 
     Args:
       run: the run folder that `python -m research.train` printed.
       checkpoint: the weights of the epoch with the best validation accuracy, or of the last one. By
-        default the best; the last where there is no test split, since the best epoch would have
-        been chosen on the examples that are scored.
+        default the best; without a test split the last, since the best epoch was chosen on the
+        scored examples.
       corpus_path: where the corpus is, if it has moved since the training.
       record: a JSON file to write as well, with all that a table of results needs from the run.
     """
+    keep_freed_memory()
     backend = backends.select()
-    # LAZY IMPORTS
+    from research.training.devices import device_name  # after the backend is settled
+    from research.training.inference import predict_probabilities
 
     config = Config.read(run)
-    corpus = corpora.load(
-        config.corpus,
-        corpus_path or config.corpus_path,
-        splits=None,
-        text_column=config.text_column,
-        label_column=config.label_column,
-        split_column=config.split_column,
-    )
-    trained_on = atomic.read_json(run / "data.json")["corpus_digest"]
+    split = load_split(run, config, corpus_path)
+    checkpoint = checkpoint or ("best" if split.name == "test" else "last")
+    classifier = research.load(run, checkpoint)
+    token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
+    probabilities = predict_probabilities(classifier.model, token_ids)
+    position = checkpoints.load_position(run)
+    scores = {
+        "split": split.name,
+        "checkpoint": checkpoint,
+        "epoch": position.best_epoch if checkpoint == "best" else position.epoch,
+        **metrics.summary(split.labels, probabilities),
+        **metrics.by_class(split.labels, probabilities.argmax(axis=1), classifier.classes),
+        "backend": backend,
+        "device": device_name(),
+    }
+    write_results(run, scores, split.labels, probabilities, classifier.classes)
+    if record:
+        atomic.write_json(record, records.of_run(run))
+    print_scores(scores)
+    print_mistakes(split, probabilities, classifier.classes)
+    print(f"\nwritten to {run}: metrics.json, predictions.npz, confusion_matrix.svg and .png")
+
+
+def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
+    """Return the test split of the corpus of a run; the validation split if there is no test split.
+
+    Raises:
+      FileNotFoundError: `run` is no run folder, or the corpus is not at its place.
+      ValueError: the corpus has changed since the training, or the run learned from the split.
+    """
+    source = config.corpus_source
+    corpus = corpora.load(replace(source, path=corpus_path or source.path), splits=None)
+    trained_on = run_folder.read_json(run / "data.json")["corpus_digest"]
     if corpus.digest != trained_on:
         raise ValueError(
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
-            f"{corpus.digest}; bring it back, or give its place with --corpus-path"
+            f"digest {corpus.digest}; restore the corpus, or give its place with --corpus-path"
         )
     split = corpus.splits.get("test", corpus.splits["validation"])
     if split.name == "validation" and config.train_on == "train+validation":
         raise ValueError(
-            f"expected a split that {run} has not learned from, received a corpus without test "
-            "split and a run on train+validation; train on train alone"
+            f"expected a split that {run} has not learned from, received a corpus without a test "
+            "split and a run on train+validation; train on train only"
         )
-    checkpoint = checkpoint or ("best" if split.name == "test" else "last")
-    classifier = research.load(run, checkpoint)
+    return split
 
-    token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
-    probabilities = predict_probabilities(classifier.model, token_ids)
-    predictions = probabilities.argmax(axis=1)
-    confusion = metrics.confusion(split.labels, predictions, len(classifier.classes))
-    position = checkpoints.load_position(run)
-    scores: dict[str, Any] = {
-        "split": split.name,
-        "checkpoint": checkpoint,
-        "epoch": position["best_epoch" if checkpoint == "best" else "epoch"],
-        **metrics.summary(split.labels, probabilities),
-        "per_class": metrics.per_class(split.labels, predictions, classifier.classes),
-        "most_confused": metrics.most_confused(confusion, classifier.classes, PAIRS_SHOWN),
-        "predictions": metrics.predictions_by_class(split.labels, predictions, classifier.classes),
-        "backend": backend,
-        "device": device_name(),
-    }
+
+def write_results(
+    run: Path,
+    scores: dict[str, Any],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: list[str],
+) -> None:
+    """Write scores, predictions and the confusion matrix into the run folder."""
     atomic.write_json(run / "metrics.json", scores)
-    if record:
-        atomic.write_json(record, run_folder.read_record(run))
-    atomic.write_arrays(
-        run / "predictions.npz", {"labels": split.labels, "probabilities": probabilities}
-    )
-    figures.confusion_matrix(confusion, classifier.classes, run / "confusion_matrix")
-
-    _print_scores(scores)
-    mistakes = metrics.most_confident_mistakes(split.labels, probabilities, MISTAKES_SHOWN)
-    print("\nthe most confident mistakes:")
-    for example in mistakes:
-        label, prediction = (classifier.classes[i[example]] for i in (split.labels, predictions))
-        text = " ".join(split.texts[example].split())
-        print(f"  {label} taken for {prediction} ({probabilities[example].max():.3f}): {text:.160}")
-    print(f"\nwritten to {run}: metrics.json, predictions.npz, confusion_matrix.svg and .png")
+    arrays = {"labels": labels, "probabilities": probabilities}
+    atomic.write_arrays(run / "predictions.npz", arrays)
+    confusion = metrics.confusion(labels, probabilities.argmax(axis=1), len(class_names))
+    figures.confusion_matrix(confusion, class_names, run / "confusion_matrix")
 
 
-def _print_scores(scores: dict[str, Any]) -> None:
+def print_scores(scores: dict[str, Any]) -> None:
+    """Print accuracy and macro-F1, a table of the classes, and the most confused pairs."""
     split = scores["split"]
     if split != "test":
         chosen = {
@@ -121,7 +130,14 @@ def _print_scores(scores: dict[str, Any]) -> None:
         low, high = scores[f"{score}_interval"]
         print(f"{split} {name}: {scores[score]:.4f} (95% interval {low:.4f} to {high:.4f})")
     print(f"{split} examples: {scores['examples']:,}, weights of epoch {scores['epoch']}\n")
+    Console(highlight=False, markup=False).print(class_table(scores))
+    print("\nthe most confused pairs:")
+    for label, prediction, count in scores["most_confused"]:
+        print(f"  {count:>5,} {label} taken for {prediction}")
 
+
+def class_table(scores: dict[str, Any]) -> Table:
+    """Return the scores of each class as a table."""
     table = Table("class", box=box.ROUNDED if sys.stdout.isatty() else None)
     for column in ("precision", "recall", "F1", "examples"):
         table.add_column(column, justify="right")
@@ -131,10 +147,18 @@ def _print_scores(scores: dict[str, Any]) -> None:
             *(f"{row[score]:.3f}" for score in ("precision", "recall", "f1")),
             f"{row['support']:,}",
         )
-    Console(highlight=False, markup=False).print(table)
-    print("\nthe most confused pairs:")
-    for label, prediction, count in scores["most_confused"]:
-        print(f"  {count:>5,} {label} taken for {prediction}")
+    return table
+
+
+def print_mistakes(split: Split, probabilities: np.ndarray, class_names: list[str]) -> None:
+    """Print the examples that are wrong with the most confidence."""
+    print("\nthe most confident mistakes:")
+    predictions = probabilities.argmax(axis=1)
+    mistakes = metrics.most_confident_mistakes(split.labels, probabilities, MISTAKES_SHOWN)
+    for example in mistakes:
+        label, prediction = class_names[split.labels[example]], class_names[predictions[example]]
+        text = " ".join(split.texts[example].split())
+        print(f"  {label} taken for {prediction} ({probabilities[example].max():.3f}): {text:.160}")
 
 
 if __name__ == "__main__":

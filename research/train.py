@@ -89,7 +89,8 @@ def train(
     has_begun = run_folder.check_free(run, resume)
     if resume and not has_begun:  # lets schedulers always pass --resume
         print(f"no run in {run} yet, so this begins one")
-    print(f"training {experiment!r} with {backend} on {device_name()}", flush=True)
+    what = f"continuing {run}" if has_begun else f"training {experiment!r}"
+    print(f"{what} with {backend} on {device_name()}", flush=True)
 
     data = prepare_data(config)
     model, seconds = build_model(config, data)

@@ -1,4 +1,4 @@
-"""The pictures of a run, and of many."""
+"""The figures of a run, and of several runs."""
 
 import numpy as np
 import pytest
@@ -35,9 +35,17 @@ def test_the_same_history_makes_the_same_files(tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_run_of_one_epoch_has_a_picture(tmp_path):
+def test_a_run_of_one_epoch_has_a_figure(tmp_path):
     figures.learning_curves(HISTORY[:1], tmp_path / "curves")
     assert (tmp_path / "curves.png").exists()
+
+
+def test_a_run_without_validation_has_one_curve_a_panel(tmp_path):
+    history = [{name: line[name] for name in ("epoch", "loss", "accuracy")} for line in HISTORY]
+    figures.learning_curves(history, tmp_path / "curves")
+    svg = (tmp_path / "curves.svg").read_text()
+    assert "<!-- train -->" in svg
+    assert "<!-- validation -->" not in svg
 
 
 @pytest.mark.parametrize("classes", [2, 31])
@@ -58,25 +66,29 @@ def draw_many(folder):
     figures.learning_bands({"corpus one": curves, "corpus two": curves}, folder / "bands")
     points = [figures.Point(f"method {n}", "o", 10.0**n, 0.8, 0.7, 0.9) for n in range(3)]
     figures.accuracy_over_time({"corpus one": points}, folder / "times")
+    figures.overview(points, "corpus one", folder / "overview")
     gains = np.array([[0.1, -0.3, 0.0], [0.2, -0.1, 0.0]])
     figures.class_gains(gains, ["a & b", "c", "d"], "F1: one minus other", folder / "gains")
     return sorted(folder.iterdir())
 
 
-def test_pictures_of_many_runs_are_the_same_again(tmp_path):
+def test_figures_of_many_runs_are_the_same_again(tmp_path):
     once, again = draw_many(tmp_path / "once"), draw_many(tmp_path / "again")
     assert [path.name for path in once] == [
-        f"{name}.{suffix}" for name in ("bands", "gains", "times") for suffix in ("png", "svg")
+        f"{name}.{suffix}"
+        for name in ("bands", "gains", "overview", "times")
+        for suffix in ("png", "svg")
     ]
     for one, other in zip(once, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_pictures_of_many_runs_name_what_they_show(tmp_path):
+def test_figures_of_many_runs_name_what_they_show(tmp_path):
     draw_many(tmp_path)
     for name, labels in {
         "bands": ["corpus one", "corpus two", "slow, n = 2", "quick, n = 1", "epoch"],
         "times": ["corpus one", "method 0", "method 2", "training (s)"],
+        "overview": ["corpus one", "method 0", "0.800", "training time (s, log scale)"],
         "gains": ["a &amp; b", "c", "F1: one minus other"],
     }.items():
         svg = (tmp_path / f"{name}.svg").read_text()

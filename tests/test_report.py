@@ -1,26 +1,26 @@
-"""Records to tables and figures."""
+"""From records to tables and figures: `records`, `tables`, `report_figures` and the command."""
 
 import copy
 import re
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT, assert_refused
 
+from research import report
+from research.config import Config
 from research.evaluation import records, tables
 from research.files import atomic
-from research.processes import command
-from research.config import Config
+from research.training import checkpoints
+from research.training.checkpoints import Position
 
-ROOT = Path(__file__).parent.parent
 NAMES = ["ham", "spam"]
 EXAMPLES = 1000
 
 
 def record(accuracy, seed=0, history=(0.5, 0.6), **changes):
-    """A record of a network that labels the first so many of 1,000 examples right."""
+    """Return a record of a network that labels `accuracy` of 1,000 examples right."""
     right = round(accuracy * EXAMPLES / 2)
     lines = [
         " ".join([str(label)] * right + [str(1 - label)] * (EXAMPLES // 2 - right))
@@ -73,7 +73,7 @@ def baseline(accuracy, validation_accuracy, refitted=False, method="TF-IDF + Lin
 
 @pytest.fixture
 def results(tmp_path):
-    """A folder of results: two experiments of three seeds, and two baselines."""
+    """Return a folder of results: two experiments of three seeds, and three baselines."""
     for seed, accuracy in enumerate((0.80, 0.81, 0.82)):
         save(tmp_path, f"r8/jax-seed{seed}", record(accuracy, seed))
         tuned = record(accuracy + 0.1, seed, config__trainable_embeddings=True)
@@ -90,16 +90,20 @@ def save(folder, name, content):
     atomic.write_json(folder / "results" / "runs" / f"{name}.json", content)
 
 
+def read(results):
+    return records.read(results / "runs", Config().to_json())
+
+
 def section(results):
-    return records.section(records.read(results / "runs"))
+    return records.section(read(results))
 
 
 def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
     shutil.copytree(ROOT / "results", tmp_path / "results")
     for folder in ("tables", "figures"):
-        shutil.rmtree(tmp_path / "results" / folder, ignore_errors=True)
+        shutil.rmtree(tmp_path / "results" / folder)
     shutil.copy(ROOT / "README.md", tmp_path)
-    tables.main(tmp_path / "results")
+    report.main(tmp_path / "results")
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
     for folder in ("tables", "figures"):
         made = {path.name: path for path in (tmp_path / "results" / folder).iterdir()}
@@ -110,24 +114,25 @@ def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
         }
         assert made.keys() == committed.keys()
         for name, path in made.items():
-            # How a PNG is compressed depends on the machine's zlib; the SVG shows the same.
+            # The bytes of a PNG depend on the machine's zlib. The SVG shows the same.
             if path.suffix != ".png":
                 assert path.read_bytes() == committed[name].read_bytes(), f"{name}: run it again"
 
 
 def test_the_same_records_make_the_same_files(results):
     readme = results.parent / "README.md"
-    readme.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
 
     def made():
-        tables.main(results)
+        report.main(results)
         files = [readme, *(results / "tables").iterdir(), *(results / "figures").iterdir()]
         return {path.name: path.read_bytes() for path in files}
 
     once = made()
     assert made() == once
     assert {"accuracy.md", "accuracy.tex", "backends.md", "backends.tex"} < once.keys()
-    assert {f"{name}.svg" for name in ("learning_curves", "accuracy_over_time")} < once.keys()
+    names = ("learning_curves", "accuracy_over_time", "overview")
+    assert {f"{name}.svg" for name in names} < once.keys()
     assert {"confusion_r8.png", "class_gains_r8.svg"} < once.keys()
     text = readme.read_text()
     assert text.startswith("before\n<!--")
@@ -135,16 +140,16 @@ def test_the_same_records_make_the_same_files(results):
     assert "old" not in text
 
 
-def test_a_readme_without_a_place_for_the_table_stays(results, capsys):
+def test_a_readme_without_both_marks_is_left_as_it_is(results, capsys):
     readme = results.parent / "README.md"
-    for text in ("mine", f"mine {tables.BEGIN} and no end"):
+    for text in ("mine", f"mine {report.BEGIN} and no end"):
         readme.write_text(text)
-        tables.main(results)
+        report.main(results)
         assert readme.read_text() == text
         assert "README" not in capsys.readouterr().out
 
 
-def test_rows_are_means_over_seeds_the_best_first(results):
+def test_rows_are_means_over_seeds_sorted_by_accuracy(results):
     first, *_, last = tables.accuracy_cells(section(results))
     assert first["method"] == "CNN of the tutorial, glove.6B.50d fine-tuned"
     assert (first["accuracy"], first["n"]) == ("0.9100 ± 0.0100", "3")
@@ -155,9 +160,9 @@ def test_rows_are_means_over_seeds_the_best_first(results):
     assert last["over the next"] == last["p, next"] == ""
 
 
-def test_a_difference_is_marked_where_it_is_more_than_luck(results):
+def test_significant_differences_have_a_star(results):
     rows = section(results)
-    cells = {row.source: cell for row, cell in zip(rows, tables.accuracy_cells(rows), strict=True)}
+    cells = {cell["records"]: cell for cell in tables.accuracy_cells(rows)}
     assert cells["baselines/r8/bayes"]["over the next"].startswith("+0.0020 (")
     assert float(cells["baselines/r8/bayes"]["p, next"]) > 0.05
     frozen = cells["r8/jax"]
@@ -169,11 +174,11 @@ def test_p_values_are_corrected_for_their_number(results):
     rows = section(results)
     pairs = [(row, other) for row in rows for other in rows if row is not other]
     alone = [records.comparisons([pair])[0].p_value for pair in pairs]
-    together = [found.p_value for found in records.comparisons(pairs)]
+    together = [compared.p_value for compared in records.comparisons(pairs)]
     assert min(together) == pytest.approx(min(alone) * len(pairs))
 
 
-def test_the_strongest_baseline_is_chosen_on_validation_and_fairly_trained(results):
+def test_the_strongest_baseline_is_chosen_on_validation_among_train_only_ones(results):
     assert records.strongest_baseline(section(results)).source == "baselines/r8/svm"
     assert records.strongest_baseline([]) is None
     part = atomic.read_json(results / "runs" / "baselines" / "r8" / "svm.json")
@@ -183,46 +188,72 @@ def test_the_strongest_baseline_is_chosen_on_validation_and_fairly_trained(resul
     assert records.strongest_baseline(section(results)).source == "baselines/r8/svm"
 
 
-def test_a_row_that_learned_from_validation_too_is_compared_with_its_like(results):
+def test_train_and_validation_rows_are_compared_with_the_refitted_baseline(results):
     for seed in range(3):
         made = record(0.905, seed, config__train_on="train+validation")
         save(results.parent, f"r8-best/jax-seed{seed}", made)
     rows = section(results)
-    found = {
+    reference = {
         row.source: other.source for row, other in zip(rows, records.references(rows), strict=True)
     }
-    assert found["r8-best/jax"] == found["baselines/r8/svm-refitted"] == "baselines/r8/svm-refitted"
-    assert found["r8/jax"] == found["baselines/r8/bayes"] == "baselines/r8/svm"
+    refitted = "baselines/r8/svm-refitted"
+    assert reference["r8-best/jax"] == reference[refitted] == refitted
+    assert reference["r8/jax"] == reference["baselines/r8/bayes"] == "baselines/r8/svm"
     best = next(row for row in rows if row.source == "r8-best/jax")
-    assert best.method == "CNN of the tutorial, glove.6B.50d frozen, train + validation"
+    assert best.label == "CNN of the tutorial, glove.6B.50d frozen, train + validation"
     alone = [row for row in rows if row.source != "baselines/r8/svm-refitted"]
     assert {other.source for other in records.references(alone)} == {"baselines/r8/svm"}
     assert set(records.references([best])) == {None}
 
 
-def test_the_readme_tells_what_beats_the_strongest_baseline(results):
-    table = tables.readme_table({"r8": section(results)})
-    lines = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in table.split("\n")}
-    assert list(lines)[2:4] == [
-        "CNN of the tutorial, glove.6B.50d fine-tuned",
-        "CNN of the tutorial, glove.6B.50d frozen",
+def readme_cells(sections):
+    """Return the README's table as a list of rows, without header and note."""
+    lines = tables.readme_table(sections).partition("\n\n")[0].split("\n")[2:]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_the_readme_shows_the_best_of_each_kind_and_marks_it(results):
+    assert readme_cells({"r8": section(results)}) == [
+        ["CNN of the tutorial, glove.6B.50d fine-tuned", "**0.9100 ± 0.0100 =**"],
+        ["TF-IDF + LinearSVC, 1- to 2-grams", "0.9000 (ref.)"],
+        ["naive Bayes, 1- to 2-grams", "0.9020 ="],
     ]
-    assert lines["CNN of the tutorial, glove.6B.50d fine-tuned"] == "**0.9100 ± 0.0100 =**"
-    assert lines["CNN of the tutorial, glove.6B.50d frozen"] == "0.8100 ± 0.0100 ▼"
-    assert lines["TF-IDF + LinearSVC, 1- to 2-grams"] == "0.9000 (ref.)"
-    better = [row for row in section(results) if row.source != "baselines/r8/svm-refitted"]
-    for found in better[0].records:
-        found["metrics"] = record(0.99)["metrics"]
-    del better[0].__dict__["accuracy"]
-    assert "▲" in tables.readme_table({"r8": better})
+    for accuracy, mark in ((0.99, "▲"), (0.8, "▼")):
+        for path in (results / "runs" / "r8-finetuned").iterdir():
+            changed = record(accuracy, config__trainable_embeddings=True)
+            atomic.write_json(path, changed)
+        shutil.rmtree(results / "runs" / "r8", ignore_errors=True)
+        assert readme_cells({"r8": section(results)})[0][1].strip("*").endswith(mark)
 
 
-def test_an_option_younger_than_a_record_had_its_default(results):
+def test_the_readme_prefers_train_only_results_and_marks_the_others(results):
+    better = record(0.98, config__train_on="train+validation", config__model="kim")
+    save(results.parent, "r8-best/jax-seed0", better)
+    table = tables.readme_table({"r8": section(results)})
+    assert "| CNN of Kim 2014, glove.6B.50d frozen" in table
+    assert "**0.9800 ▲†**" in table
+    assert table.count("†") == 2
+    assert table.endswith(tables.README_NOTE)
+    assert "0.9050" not in table  # of the refitted baseline
+
+
+def test_the_readme_has_six_rows_and_among_them_every_reference(results):
+    for number in range(6):
+        other = baseline(0.97 - number / 100, 0.5, method=f"other {number}")
+        save(results.parent, f"baselines/r8/other{number}", other)
+    names = [row[0] for row in readme_cells({"r8": section(results)})]
+    assert len(names) == tables.README_ROWS == 6
+    assert names[0].startswith("CNN of the tutorial")
+    assert [name.partition(",")[0] for name in names[1:5]] == [f"other {n}" for n in range(4)]
+    assert names[5] == "TF-IDF + LinearSVC, 1- to 2-grams"
+
+
+def test_an_option_that_is_younger_than_a_record_has_its_default(results):
     path = results / "runs" / "r8" / "jax-seed0.json"
     old = atomic.read_json(path)
     del old["config"]["train_on"]
     atomic.write_json(path, old)
-    (row,) = (row for row in records.read(results / "runs") if row.source == "r8/jax")
+    (row,) = (row for row in read(results) if row.source == "r8/jax")
     assert not row.saw_validation
     assert len(row.records) == 3
 
@@ -235,8 +266,9 @@ def test_old_records_without_predictions_have_no_tests(results):
     *others, last = tables.accuracy_cells(section(results))
     assert last["accuracy"] == "0.8100 ± 0.0100"
     assert last["over the strongest baseline"] == others[-1]["over the next"] == ""
-    assert "0.8100 ± 0.0100 ?" in tables.readme_table({"r8": section(results)})
-    tables.main(results)
+    shutil.rmtree(results / "runs" / "r8-finetuned")
+    assert readme_cells({"r8": section(results)})[0][1] == "0.8100 ± 0.0100 ?"
+    report.main(results)
 
 
 def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
@@ -246,17 +278,17 @@ def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
         save(results.parent, f"r8/torch-seed{seed}", changed)
     assert "r8/torch" in {row.source for row in section(results)}
     assert "r8/jax" not in {row.source for row in section(results)}
-    jax, torch = tables.backends_cells(records.read(results / "runs"))
+    jax, torch = tables.backends_cells(read(results))
     assert (jax["backend"], jax["n"], torch["backend"], torch["n"]) == ("jax", "3", "torch", "4")
     assert jax["p, variance"] == "<0.001"
     assert torch["p, variance"] == ""
     (results / "runs" / "r8" / "jax-seed1.json").unlink()
     (results / "runs" / "r8" / "jax-seed2.json").unlink()
-    jax, _ = tables.backends_cells(records.read(results / "runs"))
+    jax, _ = tables.backends_cells(read(results))
     assert jax["p, variance"] == ""
 
 
-def test_of_backends_with_as_many_runs_the_quickest_stands_for_the_experiment(results):
+def test_among_backends_with_as_many_runs_the_quickest_stands_for_the_experiment(results):
     for seed, accuracy in enumerate((0.60, 0.61, 0.62)):
         quicker = record(accuracy, seed)
         quicker["history"] = [line | {"seconds": 9.0} for line in quicker["history"]]
@@ -268,7 +300,7 @@ def test_of_backends_with_as_many_runs_the_quickest_stands_for_the_experiment(re
 
 def test_seeds_are_read_in_the_order_of_their_numbers(results):
     save(results.parent, "r8/jax-seed10", record(0.5, 10))
-    (row,) = (row for row in records.read(results / "runs") if row.source == "r8/jax")
+    (row,) = (row for row in read(results) if row.source == "r8/jax")
     assert [r["config"]["seed"] for r in row.records] == [0, 1, 2, 10]
 
 
@@ -277,47 +309,62 @@ def test_seeds_are_read_in_the_order_of_their_numbers(results):
     [
         ("r8/jax-seed3", {"config__dropout": 0.1}, "same options in all records of r8/jax, .*drop"),
         ("r8/jax-seed3", {"data__corpus_digest": "x"}, "same data in all records of r8/jax, "),
-        ("r8/torch-seed0", {"data__corpus_digest": "x"}, "other corpus_digest"),
-        ("r8/torch-seed0", {"metrics__split": "validation"}, "weights of the last epoch"),
+        ("r8/torch-seed0", {"data__corpus_digest": "x"}, "different corpus_digest"),
+        ("r8/torch-seed0", {"metrics__split": "validation"}, "scores of the last epoch"),
         (
             "r8/torch-seed0",
             {"metrics__split": "validation", "metrics__checkpoint": "last"},
-            "other split",
+            "different split",
         ),
     ],
 )
 def test_records_that_do_not_compare_are_refused(results, name, changes, message):
     save(results.parent, name, record(0.8, 3, **changes))
     with pytest.raises(ValueError, match=f"expected .*{message}.*; "):
-        records.read(results / "runs")
+        read(results)
 
 
-def test_no_records_are_one_line(tmp_path, monkeypatch):
-    arguments = ["research/report.py", "--results", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit, match=r"^error: expected records in .*, received none; "):
-        command.run(tables.main)
+def test_a_folder_without_records_is_refused(call, tmp_path):
+    refusal = call(report, "--results", tmp_path)
+    assert_refused(refusal, "expected records in ", "received none", "--record PATH")
+
+
+def test_the_record_of_a_run_has_all_its_parts(tmp_path):
+    parts = {part: {part: 1} for part in ("config", "data", "environment", "metrics")}
+    run = tmp_path / "run"
+    for part, content in parts.items():
+        with pytest.raises(FileNotFoundError, match=f"expected a run folder with {part}.json"):
+            records.of_run(run)
+        atomic.write_json(run / f"{part}.json", content)
+    atomic.write_json(run / "config.json", {"corpus_path": "/on/this/machine", "seed": 3})
+    checkpoints.save(run, Position(epoch=1, history=[{"epoch": 1}]), {"w": np.zeros(2)}, None)
+    assert records.of_run(run) == parts | {
+        "config": {"corpus_path": None, "seed": 3},
+        "history": [{"epoch": 1}],
+    }
 
 
 def test_a_protocol_without_a_test_split_says_so(results):
     rows = section(results)
-    assert "Scored on test" in tables.protocol(rows)
+    assert tables.TEST_NOTE in tables.protocol(rows)
     assert "5,000 train, 500 validation, 1,000 test" in tables.protocol(rows)
     shown = copy.deepcopy(rows[:1])
     shown[0].records[0]["metrics"]["split"] = "validation"
-    assert "There is no test split: scored on validation." in tables.protocol(shown)
+    assert "There is no test split, so the scores are of the validation split" in tables.protocol(
+        shown
+    )
     assert "A chip & co, 2 cores" in tables.protocol(rows)
 
 
 def test_methods_are_named_by_what_tells_them_apart(results):
     random = record(0.8, config__vectors="random.50d", config__trainable_embeddings=True)
     other = record(0.8, config__model="new", config__vectors="random.50d")
-    assert records.Row("a", [random]).method == "CNN of the tutorial, random.50d, trained"
-    assert records.Row("a", [other]).method == "new, random.50d, frozen"
+    assert records.Result("a", [random]).label == "CNN of the tutorial, random.50d, trained"
+    assert records.Result("a", [other]).label == "new, random.50d, frozen"
     halved = record(0.8, config__precision="mixed_bfloat16")
     name = "CNN of the tutorial, glove.6B.50d frozen, mixed_bfloat16"
-    assert records.Row("a", [halved]).method == name
-    names = {row.method for row in section(results)}
+    assert records.Result("a", [halved]).label == name
+    names = {row.label for row in section(results)}
     assert "TF-IDF + LinearSVC, 1- to 2-grams, train + validation" in names
     assert len(names) == 5
 
@@ -341,7 +388,7 @@ def test_markdown_and_latex_hold_the_same_cells():
     assert tables.latex([], "", "") == "% No records yet.\n"
 
 
-def test_published_figures_stand_apart(results):
+def test_published_figures_have_a_table_of_their_own(results):
     sections = {"r8": section(results)}
     published = atomic.read_json(results / "published.json")
     markdown = tables.accuracy_markdown(sections, published)

@@ -41,7 +41,11 @@ def _by_stage(rows: list[dict[str, Any]]) -> str:
     columns += [f"{stage}: {unit}" for stage in _STAGES.values() for unit in ("µs/document", "MB")]
     cells = [
         [f"{row['documents']:,}"]
-        + [f"{row[stage][cost]:.0f}" for stage in _STAGES for cost in ("us_per_document", "peak_mb")]
+        + [
+            f"{row[stage][cost]:.0f}"
+            for stage in _STAGES
+            for cost in ("us_per_document", "peak_mb")
+        ]
         for row in rows
     ]
     return markdown.table(columns, cells, text_columns=())

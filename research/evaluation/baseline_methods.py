@@ -1,11 +1,11 @@
-"""DOC."""
+"""Baselines: linear models on bags of words, naive Bayes, fastText, and our linear part alone."""
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -15,41 +15,40 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from research import experiments
 from research.data import tokens
 from research.data.corpora import Split
 from research.evaluation import metrics
 from research.models import linear
 
 
-class Classifier(Protocol):
-    """What scikit-learn's classifiers have in common."""
+class Estimator(Protocol):
+    """What the classifiers of scikit-learn have in common."""
 
     def fit(self, features: Any, labels: np.ndarray) -> Any:
-        """Learns from features, one row per example, and labels, int[examples]."""
+        """Learn from features, a row for each example, and labels, int[examples]."""
 
     def predict(self, features: Any) -> np.ndarray:
-        """Returns the labels of features, int[examples]."""
+        """Return the labels of features, int[examples]."""
 
 
 class FastText:
-    """fastText's classifier, Joulin et al. 2017, https://aclanthology.org/E17-2068.
+    """The classifier of fastText, on single words, with 100 dimensions and 25 epochs.
 
-    On single words, with 100 dimensions and 25 epochs; in one thread, so that the same model comes
-    out again. Its features are texts of words with spaces between them.
+    It trains in one thread, so that the result is reproducible. Its features are texts, with spaces
+    between the words. Source: Joulin et al. 2017, https://aclanthology.org/E17-2068.
 
     Args:
-      learning_rate: of its first step; it falls to 0.
+      learning_rate: of the first step; it falls to 0.
     """
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
 
     def fit(self, texts: Sequence[str], labels: np.ndarray) -> None:
-        """Learns from texts and labels, int[examples]."""
+        """Learn from texts and labels, int[examples]."""
         import fasttext
 
-        # It learns in the order of the lines, and forgets the first classes where they are sorted.
+        # It reads the lines in order. If they were sorted by class, it would forget the first ones.
         order = np.random.default_rng(0).permutation(len(texts))
         lines = (f"__label__{labels[i]} {texts[i]}\n" for i in order)
         with tempfile.TemporaryDirectory() as folder:
@@ -60,154 +59,213 @@ class FastText:
             )
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns the labels of texts, int[examples]."""
+        """Return the labels of texts, int[examples]."""
         best, _ = self.model.predict(list(texts))
         return np.array([int(label.removeprefix("__label__")) for (label,) in best])
 
 
 class ClosedForm:
-    """`research.linear`, from counts of words: the wide part of `wide-deep` by itself."""
+    """The wide part of `wide-deep` alone: `models.linear` on counts of words."""
 
     def fit(self, counts: Any, labels: np.ndarray) -> None:
-        """Learns from counts, int[examples, words], and labels, int[examples]."""
+        """Learn from counts, int[examples, words], and labels, int[examples]."""
         self.classifier = linear.fit_counts(counts, labels, labels.max() + 1)
 
     def predict(self, counts: Any) -> np.ndarray:
-        """Returns the labels of counts, int[examples, words]."""
+        """Return the labels of counts, int[examples, words]."""
         labels: np.ndarray = linear.logits(self.classifier, counts).argmax(axis=1)
         return labels
 
 
 @dataclass(frozen=True)
 class Method:
-    """A classifier and the values of its hyperparameter.
+    """A kind of classifier, and the values of its hyperparameter.
 
     Attributes:
-      name: as tables have it.
-      hyperparameter: its name.
-      values: those tried, the most regularised model first.
-      default: the one taken where nothing is to be chosen.
-      make: a value to a classifier.
+      title: its name in tables.
+      hyperparameter: the name of its hyperparameter.
+      values: those tried, the most regularised first.
+      default: the value that is used if there is no test split, so nothing may be chosen.
+      make: returns the classifier for a value.
       features: "tf-idf", "counts" or "words".
-      network: the experiment whose tokens it sees where it is truncated.
-      ours: whether it is part of a model of this package, and so nothing to be measured against.
+      ours: whether it is a part of one of our models, and so not a reference for them.
     """
 
-    name: str
+    title: str
     hyperparameter: str
     values: tuple[float, ...]
     default: float
-    make: Callable[[float], Classifier]
+    make: Callable[[float], Estimator]
     features: str
-    network: str = "newsgroups"
     ours: bool = False
 
 
 METHODS = {
     "svm": Method(
-        "TF-IDF + LinearSVC",
-        *("C", (0.1, 0.3, 1, 3, 10), 1),
-        lambda c: LinearSVC(C=c, random_state=0),
-        "tf-idf",
+        title="TF-IDF + LinearSVC",
+        hyperparameter="C",
+        values=(0.1, 0.3, 1, 3, 10),
+        default=1,
+        make=lambda c: LinearSVC(C=c, random_state=0),
+        features="tf-idf",
     ),
     "logistic": Method(
-        "TF-IDF + logistic regression",
-        *("C", (1, 10, 100), 1),
-        # One class against the rest, by coordinate descent: quicker than the multinomial one.
-        lambda c: OneVsRestClassifier(
+        title="TF-IDF + logistic regression",
+        hyperparameter="C",
+        values=(1, 10, 100),
+        default=1,
+        # One class against the rest, by coordinate descent: quicker than multinomial regression.
+        make=lambda c: OneVsRestClassifier(
             LogisticRegression(C=c, solver="liblinear", dual=True, max_iter=1000, random_state=0)
         ),
-        "tf-idf",
+        features="tf-idf",
     ),
     "bayes": Method(
-        "multinomial naive Bayes",
-        *("alpha", (1, 0.3, 0.1, 0.03, 0.01), 1),
-        lambda alpha: MultinomialNB(alpha=alpha),
-        "counts",
+        title="multinomial naive Bayes",
+        hyperparameter="alpha",
+        values=(1, 0.3, 0.1, 0.03, 0.01),
+        default=1,
+        make=lambda alpha: MultinomialNB(alpha=alpha),
+        features="counts",
     ),
-    "fasttext": Method("fastText", "learning rate", (0.1, 0.3, 1), 0.1, FastText, "words"),
+    "fasttext": Method(
+        title="fastText",
+        hyperparameter="learning rate",
+        values=(0.1, 0.3, 1),
+        default=0.1,
+        make=FastText,
+        features="words",
+    ),
     "wide": Method(
-        "wide part of wide & deep alone",
-        *("ridge", (linear.RIDGE,), linear.RIDGE),
-        lambda _: ClosedForm(),
-        "counts",
-        network="newsgroups-best",
+        title="wide part of wide & deep alone",
+        hyperparameter="ridge",
+        values=(linear.RIDGE,),
+        default=linear.RIDGE,
+        make=lambda _: ClosedForm(),
+        features="counts",
         ours=True,
     ),
 }
 
 
+class TokenLimits(NamedTuple):
+    """How much of a text a network sees: its most frequent words, and its first tokens."""
+
+    vocabulary_size: int
+    sequence_length: int
+
+
 @dataclass(frozen=True)
 class Baseline:
-    """A row of a table: which method, on which features of which texts.
+    """A method with its features and its texts; each gives a row of a table.
 
     Attributes:
       method: a key of `METHODS`.
-      ngrams: features are 1-grams up to these; the longer ones must be in two documents.
-      truncated: on the tokens that the method's network sees, instead of all the text.
-      refitted: learn from train and validation together once the hyperparameter is chosen.
+      ngrams: the features are n-grams of up to this length; those longer than a word must occur in
+        two documents.
+      limits: of a network, whose tokens it sees; None for the whole texts.
+      refitted: whether it learns from train and validation once its hyperparameter is chosen.
     """
 
     method: str
     ngrams: int = 1
-    truncated: bool = False
+    limits: TokenLimits | None = None
     refitted: bool = False
 
     @property
-    def seen(self) -> tuple[int, int] | None:
-        """The size of the vocabulary and the tokens of a text, if it is truncated."""
-        network = experiments.get(METHODS[self.method].network)
-        return (network.vocabulary_size, network.sequence_length) if self.truncated else None
-
-    @property
     def name(self) -> str:
-        """Its name in the results, as `svm-2grams-200tokens`."""
+        """Its name among the records, such as `svm-2grams-200tokens`."""
         parts = [self.method]
         if METHODS[self.method].features == "tf-idf":
             parts.append(f"{self.ngrams}grams")
-        if self.seen:
-            parts.append(f"{self.seen[1]}tokens")
+        if self.limits:
+            parts.append(f"{self.limits.sequence_length}tokens")
         return "-".join([*parts, *(["refitted"] if self.refitted else [])])
 
 
-BASELINES = [
-    *(
-        Baseline(method, ngrams, truncated)
-        for method in ("svm", "logistic")
-        for truncated in (False, True)
-        for ngrams in (1, 2)
-    ),
-    Baseline("svm", 1, refitted=True),  # as published figures have it
-    Baseline("svm", 2, refitted=True),
-    Baseline("bayes"),
-    Baseline("fasttext"),
-    Baseline("wide", truncated=True),
-    Baseline("wide", truncated=True, refitted=True),
-]
+def run(
+    baseline: Baseline, splits: Mapping[str, Split], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Train and score a baseline.
 
-
-def run(baseline: Baseline, splits: dict[str, Split], class_names: Sequence[str]) -> dict[str, Any]:
-    """Trains and scores a baseline.
+    The hyperparameter with the best validation accuracy is chosen, the first of equals. Without a
+    test split the baseline is scored on validation, so its default is used instead.
 
     Args:
-      baseline: which.
-      splits: train, validation, and test if there is one.
+      baseline: what to train.
+      splits: train, validation, and test if there is one; from `truncate` if it has limits.
       class_names: a label is an index into them.
 
     Returns:
-      The record's `config`, `metrics` and `history`: for each value tried, accuracy on validation
-      and seconds of training, the first with those of making features.
+      `config`, `metrics` and `history` of the record. The history has a line for each value tried,
+      with the validation accuracy and the seconds of training; the first line includes the seconds
+      of making features.
+
+    Example:
+      run(Baseline("svm", ngrams=2), corpus.splits, corpus.class_names)["metrics"]["accuracy"]
     """
     method = METHODS[baseline.method]
     train, validation = splits["train"], splits["validation"]
     scored = splits.get("test", validation)
+    values = (method.default,) if scored is validation else method.values
+    vectorizer, classifier, value, history = _choose(baseline, values, train, validation)
+    if baseline.refitted:
+        vectorizer, classifier, seconds = _refit(baseline, value, train, validation)
+        history.append({method.hyperparameter: value, "seconds": seconds})
+
+    predictions = classifier.predict(vectorizer.transform(scored.texts))
+    summary = metrics.summary(scored.labels, np.eye(len(class_names))[predictions])
+    scores = {
+        "split": scored.name,
+        # A linear SVM has no probabilities, so a loss would mean nothing.
+        **{name: score for name, score in summary.items() if name != "loss"},
+        **metrics.by_class(scored.labels, predictions, class_names),
+    }
+    config = {
+        "method": method.title,
+        "ngrams": baseline.ngrams,
+        "truncated": baseline.limits is not None,
+        "refitted": baseline.refitted,
+        "ours": method.ours,
+        "vocabulary_size": baseline.limits and baseline.limits.vocabulary_size,
+        "sequence_length": baseline.limits and baseline.limits.sequence_length,
+        "trained_on": ["train", "validation"] if baseline.refitted else ["train"],
+        method.hyperparameter: value,
+    }
+    return {"config": config, "metrics": scores, "history": history}
+
+
+def truncate(splits: Mapping[str, Split], limits: TokenLimits) -> dict[str, Split]:
+    """Return the splits with each text as a network sees it: its tokens, with spaces between them.
+
+    Words outside the vocabulary of the train split become [UNK].
+    """
+    vocabulary = tokens.learn_vocabulary(splits["train"].texts, limits.vocabulary_size)
+    words = np.array(vocabulary, object)
+    truncated = {}
+    for name, split in splits.items():
+        token_ids = tokens.encode_cached(split.texts, vocabulary, limits.sequence_length)
+        texts = [" ".join(words[row[row > 0]]) for row in token_ids]
+        truncated[name] = Split(name, texts, split.labels)
+    return truncated
+
+
+def _choose(
+    baseline: Baseline, values: Iterable[float], train: Split, validation: Split
+) -> tuple[Any, Estimator, float, list[dict[str, Any]]]:
+    """Return vectorizer, classifier and value with the best validation accuracy, and the history.
+
+    This is not scikit-learn's `GridSearchCV`, which would make the features again for each value,
+    and could refit the best classifier on train + validation only.
+    """
+    method = METHODS[baseline.method]
     started = time.perf_counter()
     vectorizer = _vectorizer(baseline)
     features = vectorizer.fit_transform(train.texts)
     held_out = vectorizer.transform(validation.texts)
     history: list[dict[str, Any]] = []
-    tried: list[Classifier] = []
-    for value in (method.default,) if scored is validation else method.values:
+    tried: list[tuple[Estimator, float]] = []
+    for value in values:
         classifier = method.make(value)
         classifier.fit(features, train.labels)
         seconds = time.perf_counter() - started
@@ -215,46 +273,27 @@ def run(baseline: Baseline, splits: dict[str, Split], class_names: Sequence[str]
         history.append(
             {method.hyperparameter: value, "validation_accuracy": accuracy, "seconds": seconds}
         )
-        tried.append(classifier)
+        tried.append((classifier, value))
         started = time.perf_counter()
-    best = max(history, key=lambda line: line["validation_accuracy"])  # the first of equals
-    classifier, value = tried[history.index(best)], best[method.hyperparameter]
-    trained_on = [train]
-    if baseline.refitted:
-        trained_on.append(validation)
-        started = time.perf_counter()
-        vectorizer, classifier = _vectorizer(baseline), method.make(value)
-        features = vectorizer.fit_transform([*train.texts, *validation.texts])
-        classifier.fit(features, np.concatenate([train.labels, validation.labels]))
-        history.append({method.hyperparameter: value, "seconds": time.perf_counter() - started})
+    best = int(np.argmax([line["validation_accuracy"] for line in history]))  # the first of equals
+    return vectorizer, *tried[best], history
 
-    predictions = classifier.predict(vectorizer.transform(scored.texts))
-    # A linear SVM has no probabilities, so a loss would mean nothing.
-    summary = metrics.summary(scored.labels, np.eye(len(class_names))[predictions])
-    confusion = metrics.confusion(scored.labels, predictions, len(class_names))
-    config = {
-        **asdict(baseline),
-        "method": method.name,
-        "ours": method.ours,
-        "vocabulary_size": baseline.seen and baseline.seen[0],
-        "sequence_length": baseline.seen and baseline.seen[1],
-        "trained_on": [split.name for split in trained_on],
-        method.hyperparameter: value,
-    }
-    scores = {
-        "split": scored.name,
-        **{name: value for name, value in summary.items() if name != "loss"},
-        "per_class": metrics.per_class(scored.labels, predictions, class_names),
-        "most_confused": metrics.most_confused(confusion, class_names, CONFUSED_SHOWN),
-        "predictions": metrics.predictions_by_class(scored.labels, predictions, class_names),
-    }
-    return {"config": config, "metrics": scores, "history": history}
+
+def _refit(
+    baseline: Baseline, value: float, train: Split, validation: Split
+) -> tuple[Any, Estimator, float]:
+    """Return vectorizer and classifier that learned from both splits, and the seconds it took."""
+    started = time.perf_counter()
+    vectorizer, classifier = _vectorizer(baseline), METHODS[baseline.method].make(value)
+    features = vectorizer.fit_transform([*train.texts, *validation.texts])
+    classifier.fit(features, np.concatenate([train.labels, validation.labels]))
+    return vectorizer, classifier, time.perf_counter() - started
 
 
 def _vectorizer(baseline: Baseline) -> Any:
-    """Returns a new transformer from texts to features."""
+    """Return a new transformer from texts to features."""
     options: dict[str, Any] = {"ngram_range": (1, baseline.ngrams), "min_df": baseline.ngrams}
-    if baseline.truncated:  # these texts are words already
+    if baseline.limits:  # these texts are tokens already
         options |= {"tokenizer": str.split, "token_pattern": None, "lowercase": False}
         if METHODS[baseline.method].ours:
             options["stop_words"] = [tokens.SPECIAL_WORDS[1]]

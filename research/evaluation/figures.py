@@ -1,6 +1,7 @@
-"""Pictures of a run, and of many, as SVG and PNG."""
+"""Figures of a run and of several runs, each as SVG and PNG."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,14 +10,23 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-# Same records, same file: no date, and names of SVG elements that don't change from run to run.
+# The same data gives the same bytes: no date, and names of SVG elements that do not change.
 matplotlib.rcParams["svg.hashsalt"] = "keras-text-research"
+
+# Of Okabe and Ito, https://jfly.uni-koeln.de/color/: colour-blind readers can tell them apart.
+_COLOURS = ("#009E73", "#56B4E9", "#D55E00", "#0072B2", "#CC79A7", "#E69F00")
 
 
 class Point(NamedTuple):
-    """A method in `accuracy_over_time`: its mean accuracy, and that of its worst and best run.
+    """A method in a plot of accuracy over time.
 
-    `marker` is one of matplotlib's.
+    Attributes:
+      label: its name.
+      marker: one of matplotlib's.
+      seconds: of training.
+      accuracy: the mean over runs.
+      lowest: the accuracy of the worst run.
+      highest: the accuracy of the best run.
     """
 
     label: str
@@ -28,10 +38,10 @@ class Point(NamedTuple):
 
 
 def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
-    """Draws loss and accuracy over the epochs, on the train and the validation split.
+    """Draw loss and accuracy over the epochs, on the train and the validation split.
 
     Args:
-      history: the lines of `history.jsonl`.
+      history: the lines of `history.jsonl`, a record for each epoch.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     epochs = [record["epoch"] for record in history]
@@ -40,7 +50,7 @@ def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
         figure.subplots(1, 2), ("loss", "accuracy"), ("loss (nats)", "accuracy"), strict=True
     ):
         for split, prefix in (("train", ""), ("validation", "validation_")):
-            if prefix + score in history[0]:  # there may have been no validation
+            if prefix + score in history[0]:  # a run on train + validation has no validation
                 values = [record[prefix + score] for record in history]
                 axes.plot(epochs, values, marker="o", markersize=3, label=split)
         axes.set(xlabel="epoch", ylabel=label)
@@ -53,13 +63,13 @@ def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
 def confusion_matrix(
     confusion: np.ndarray, class_names: Sequence[str], stem: Path, title: str = ""
 ) -> None:
-    """Draws what share of each class was labelled as which.
+    """Draw which share of each class was predicted as which class.
 
     Args:
       confusion: int64[classes, classes]; row = label, column = prediction.
       class_names: in the order of the rows.
       stem: the path without its suffix; `.svg` and `.png` are written.
-      title: above it.
+      title: of the figure.
     """
     classes = len(class_names)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
@@ -71,7 +81,7 @@ def confusion_matrix(
     axes.set_yticks(range(classes), class_names)
     axes.set(xlabel="predicted", ylabel="label")
     axes.set_title(title, fontsize=10)
-    if classes <= 30:  # beyond, the numbers would overlap
+    if classes <= 30:  # with more, the numbers would overlap
         for row, column in np.argwhere(confusion):
             color = "white" if shares[row, column] > 0.5 else "black"
             count = confusion[row, column]
@@ -83,10 +93,10 @@ def confusion_matrix(
 def learning_bands(
     panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], stem: Path
 ) -> None:
-    """Draws validation accuracy over the epochs: means over runs, and bands from worst to best.
+    """Draw validation accuracy over the epochs: the mean over runs, and a band from worst to best.
 
     Args:
-      panels: for each title, the lines of a panel by name: for each run the accuracy of each epoch.
+      panels: by title, the lines of a panel: by name, the accuracy of each epoch of each run.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     figure = Figure(figsize=(8, 3.2 * len(panels)), layout="constrained")
@@ -108,10 +118,10 @@ def learning_bands(
 
 
 def accuracy_over_time(panels: Mapping[str, Sequence[Point]], stem: Path) -> None:
-    """Draws accuracy against seconds of training; whiskers go from the worst run to the best.
+    """Draw accuracy against seconds of training, with whiskers from the worst run to the best.
 
     Args:
-      panels: for each title, the points of a panel, the first in the legend first.
+      panels: by title, the points of a panel, in the order of the legend.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     figure = Figure(figsize=(9, 3.6 * len(panels)), layout="constrained")
@@ -138,22 +148,70 @@ def accuracy_over_time(panels: Mapping[str, Sequence[Point]], stem: Path) -> Non
     save(figure, stem)
 
 
+def overview(points: Sequence[Point], title: str, stem: Path) -> None:
+    """Draw accuracy against seconds of training, with the name of each point beside it.
+
+    Names are above those points that no quicker one beats, and below the others.
+
+    Args:
+      points: a few, since their names need room.
+      title: of the figure.
+      stem: the path without its suffix; `.svg` and `.png` are written.
+    """
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    best = 0.0
+    by_time = sorted(points, key=lambda point: point.seconds)
+    for point, colour in zip(by_time, cycle(_COLOURS)):
+        whiskers = [[point.accuracy - point.lowest], [point.highest - point.accuracy]]
+        axes.errorbar(
+            point.seconds,
+            point.accuracy,
+            whiskers,
+            fmt=point.marker,
+            color=colour,
+            markersize=10,
+        )
+        is_above = point.accuracy > best
+        axes.annotate(
+            f"{point.label}\n{point.accuracy:.3f}",
+            (point.seconds, point.accuracy),
+            xytext=(0, 9 if is_above else -9),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if is_above else "top",
+            fontsize=11,
+        )
+        best = max(best, point.accuracy)
+    axes.set(xscale="log", title=title)
+    axes.set_xlabel("training time (s, log scale)", fontsize=11)
+    axes.set_ylabel("accuracy", fontsize=11)
+    axes.margins(x=0.45, y=0.3)  # room for the names
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, stem)
+
+
 def class_gains(gains: np.ndarray, class_names: Sequence[str], label: str, stem: Path) -> None:
-    """Draws by how much each class gains: a bar for the mean, a dot for each run.
+    """Draw the gain of each class: a bar for the mean, a dot for each run.
 
     Args:
       gains: float[runs, classes].
       class_names: in the order of the columns.
-      label: what is gained over what.
+      label: what was measured, and what was subtracted from it.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     order = np.argsort(gains.mean(axis=0), kind="stable")
     figure = Figure(figsize=(7, 1 + 0.22 * len(class_names)), layout="constrained")
     axes = figure.subplots()
-    for position, of_class in enumerate(order):
-        axes.barh(position, gains[:, of_class].mean(), color="tab:blue", alpha=0.6)
-        axes.plot(gains[:, of_class], [position] * len(gains), "k.", markersize=4)
-    axes.set_yticks(range(len(order)), [class_names[of_class] for of_class in order], fontsize=8)
+    for position, label_of_class in enumerate(order):
+        of_class = gains[:, label_of_class]
+        axes.barh(position, of_class.mean(), color="tab:blue", alpha=0.6)
+        axes.plot(of_class, [position] * len(of_class), "k.", markersize=4)
+    axes.set_yticks(range(len(order)), [class_names[i] for i in order], fontsize=8)
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(label)
@@ -163,7 +221,7 @@ def class_gains(gains: np.ndarray, class_names: Sequence[str], label: str, stem:
 
 def save(figure: Figure, stem: Path) -> None:
     """Save a figure as `stem.svg` and `stem.png`; the same figure gives the same bytes."""
-    # Cropped afterwards, since long class names push the labels of the axes out of the picture.
+    # "tight" keeps axis labels in the picture that long class names would push out of it.
     svg, png = (stem.with_name(stem.name + suffix) for suffix in (".svg", ".png"))
     stem.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})

@@ -234,8 +234,10 @@ def references(results: Sequence[Result]) -> list[Result | None]:
 def over_references(results: Sequence[Result]) -> list[significance.Comparison | None]:
     """Compare each result with its reference; None for a reference itself."""
     pairs = list(zip(results, references(results), strict=True))
-    compared = iter(comparisons([(one, other) for one, other in pairs if other and one != other]))
-    return [next(compared) if other and one != other else None for one, other in pairs]
+    compared = iter(
+        comparisons([(one, other) for one, other in pairs if other and one is not other])
+    )
+    return [next(compared) if other and one is not other else None for one, other in pairs]
 
 
 def _source(path: Path, folder: Path) -> str:
@@ -274,9 +276,7 @@ def _data(record: Record) -> dict[str, Any]:
     }
 
 
-def _check_same(
-    where: str, what: str, one: Mapping[str, Any], other: Mapping[str, Any]
-) -> None:
+def _check_same(where: str, what: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     differing = [name for name in one.keys() & other.keys() if one[name] != other[name]]
     if differing:
         raise ValueError(

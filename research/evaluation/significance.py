@@ -37,7 +37,9 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
       ValueError: there are no values.
     """
     if not values:
-        raise ValueError("expected the scores of one run or more, received none; pass one for each seed")
+        raise ValueError(
+            "expected the scores of one run or more, received none; pass one for each seed"
+        )
     n, mean = len(values), float(np.mean(values))
     if n == 1:
         return OverSeeds(n, mean, None, None)

@@ -1,124 +1,156 @@
-"""Makes tables and figures from the committed records: `python -m research.report`.
-
-Nothing is computed here but from `results/runs/**/*.json`, and nothing is trained. Written are
-`results/tables/accuracy` and `backends` (.md, and .tex for booktabs), `results/figures/`, and the
-table in the README. Published figures come from `results/published.json`.
-"""
+"""Tables of results, in Markdown and LaTeX."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from research.data import corpora
 from research.evaluation import metrics, records, significance
-from research.evaluation.records import Record, Row
-from research.files import atomic
-from research.processes import command
+from research.evaluation.records import Record, Result
 
 SIGNIFICANT = 0.05
-BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
-END = "<!-- end of the table -->"
+README_ROWS = 6
 
 Cells = dict[str, str]
+Sections = Mapping[str, Sequence[Result]]
+"""By corpus, its results as `records.section` returns them."""
 
-
-def main(results: Path = Path("results")) -> None:
-    """Makes all tables and figures, and the table of the README beside the folder.
-
-    Args:
-      results: the folder with `runs/`; it gets `tables/` and `figures/`.
-    """
-    rows = records.read(results / "runs")
-    path = results / "published.json"
-    published = atomic.read_json(path) if path.exists() else []
-    sections = {
-        corpus: of_corpus
-        for corpus in corpora.CORPORA
-        if (of_corpus := records.section([row for row in rows if row.corpus == corpus]))
-    }
-    texts = {
-        "accuracy.md": accuracy_markdown(sections, published),
-        "accuracy.tex": accuracy_latex(sections, published),
-        "backends.md": f"# Backends\n\n{BACKENDS_NOTE}\n\n{markdown(backends_cells(rows))}\n",
-        "backends.tex": latex(backends_cells(rows), BACKENDS_NOTE, "backends"),
-    }
-    for name, text in texts.items():
-        atomic.write(results / "tables" / name, text.encode())
-    draw(sections, results / "figures")
-    print(f"written: {results / 'tables'} and {results / 'figures'}")
-    readme = results.resolve().parent / "README.md"
-    text = readme.read_text() if readme.exists() else ""
-    if BEGIN in text and END in text:
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        table = readme_table(sections)
-        atomic.write(readme, f"{before}{BEGIN}\n\n{table}\n\n{END}{after}".encode())
-        print(f"written: the table in {readme.name}")
-
-
-# --- tables --------------------------------------------------------------------------------------
+# --- notes ---------------------------------------------------------------------------------------
 
 NOTES = (
-    "Rows compare within a table, not between tables: each table is a protocol of its own. "
-    "Accuracy is the mean over n runs with other seeds, ± their standard deviation; a baseline "
-    "has one run, since another would give the same. The interval over seeds is Student's, of the "
-    "mean: it leaves these texts as they are. The interval over texts is Wilson's: it leaves the "
-    "runs as they are. An experiment that ran on several backends is shown on the one with most "
-    "runs, and of equals on the quickest.",
-    "Each row is compared with the next, and with the strongest baseline: the one with the best "
-    "accuracy on validation, of those trained on train alone; for a row that learned from "
-    "validation too, the same refitted on both. Given are the difference in accuracy, its 95% "
-    "interval, and the p-value, for luck with seeds and luck with texts at once "
-    "(`research.metrics.compare` says how runs are paired). The p-value, not the interval, is "
-    "corrected by Holm's method for all comparisons of the column. A star marks p < 0.05; without "
-    "one, the difference may be luck. A network with n = 1 is tested for luck with texts alone. "
-    "Cells stay empty where no record has the number.",
-    "Training is the wall time of all epochs, or of all values tried of a baseline's one "
-    "hyperparameter, without reading and tokenizing for networks. It compares on one machine only.",
+    "Compare rows within a table, not between tables: each table has its own texts and splits. "
+    "Accuracy and macro-F1 are means over n runs with different seeds, ± the standard deviation. A "
+    "baseline has one run, because its result does not depend on a seed. `95%, seeds` is the t "
+    "interval over seeds, with the test examples fixed. `95%, texts` is Wilson's interval over "
+    "test examples, with the runs fixed. An experiment that ran on several backends is shown for "
+    "the backend with most runs; among equals, for the quickest.",
+    "Each row is compared with the next row, and with the strongest baseline. The strongest "
+    "baseline is the one with the best validation accuracy among those that learned from train "
+    "only. Train-only rows are tested against this baseline; train + validation rows against it "
+    "refitted on both. The columns give the difference in accuracy with its 95% interval, and the "
+    "p-value of a test over seeds and texts at once, which `compare` in "
+    "`research/evaluation/significance.py` describes. The p-values of a column are corrected by "
+    "Holm's method; the intervals are not. A star marks p < 0.05. Without a star, the difference "
+    "is not significant. For a network with n = 1, the test covers texts but not seeds. A cell is "
+    "empty if no record has the number.",
+    "Training time is the wall time of all epochs, or of all values tried of a baseline's "
+    "hyperparameter. For networks it excludes reading and tokenizing. Compare times on one machine "
+    "only.",
 )
 
 BACKENDS_NOTE = (
-    "Each experiment that ran on two backends or more. All use the same initial weights, order of "
-    "examples and dropout masks for the same seed; what differs is rounding, which training "
-    "magnifies until runs are as far apart as with other seeds. The p-values tell whether backends "
-    "differ more than the seeds within them do: one-way analysis of variance, and Kruskal-Wallis. "
-    "They need two seeds or more of each backend. Accuracy compares within an experiment only."
+    "This table has the experiments that ran on two backends or more. With the same seed, all "
+    "backends use the same initial weights, order of examples and dropout masks. They differ in "
+    "rounding, and training amplifies that until the runs are as far apart as runs with different "
+    "seeds. The p-values test whether accuracy differs more between backends than between seeds: "
+    "by one-way analysis of variance, and by the Kruskal-Wallis test. Both need at least two seeds "
+    "on each backend. Compare accuracy within an experiment only."
+)
+
+TEST_NOTE = (
+    "Scored on the test split, which was opened once for each run. All choices were made on "
+    "validation, or by cross-validation within train. Rows with train + validation learned "
+    "from both splits, as baselines elsewhere often do; all others learned from train only."
+)
+
+VALIDATION_NOTE = (
+    "There is no test split, so the scores are of the validation split, and nothing was chosen on "
+    "it: networks have the weights of their last epoch, baselines the default hyperparameter. The "
+    "best epoch would score higher, because it would be chosen on the scored examples."
+)
+
+README_NOTE = "† Learned from train + validation, and compared with the reference refitted on both."
+
+PUBLISHED_NOTE = (
+    "They were measured by others; the last column says what differs, so compare with care."
 )
 
 
-def accuracy_cells(rows: Sequence[Row]) -> list[Cells]:
-    """Returns the cells of a section."""
-    found = []
-    next_row = [*records.comparisons(list(pairwise(rows))), None]
-    for row, over_next, over_baseline in zip(
-        rows, next_row, records.over_strongest(rows), strict=True
-    ):
-        examples = row.records[0]["metrics"]["examples"]
-        found.append(
-            {
-                "method": row.method,
-                "accuracy": _mean(row.accuracy),
-                "n": str(row.accuracy.n),
-                "95%, seeds": _interval(row.accuracy.interval),
-                "95%, texts": _interval(metrics.accuracy_interval(row.accuracy.mean, examples)),
-                "macro-F1": _mean(row.macro_f1),
-                "training (s)": f"{row.seconds:.1f}",
-                "over the next": _difference(over_next),
-                "p, next": _p_value(over_next and over_next.p_value),
-                "over the strongest baseline": _difference(over_baseline),
-                "p, baseline": _p_value(over_baseline and over_baseline.p_value),
-                "records": row.source,
-            }
+def protocol(results: Sequence[Result]) -> str:
+    """Return what a reader must know about a section."""
+    record = results[0].records[0]
+    scores = record["metrics"]
+    sizes = record["data"]["examples"] | {scores["split"]: scores["examples"]}
+    texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
+    about = f"{corpora.CORPORA[results[0].corpus]}. Texts: {texts}. "
+    about += TEST_NOTE if scores["split"] == "test" else VALIDATION_NOTE
+    machines = sorted({_machine(record) for result in results for record in result.records})
+    return f"{about} Computed on {'; '.join(machines)}."
+
+
+def _machine(record: Record) -> str:
+    environment = record["environment"][-1]
+    device = environment["device"]
+    if device.startswith("cpu"):
+        return f"{environment['processor']}, {environment['cpu_cores']} cores"
+    return str(device)
+
+
+# --- accuracy ------------------------------------------------------------------------------------
+
+
+def accuracy_markdown(sections: Sections, published: Sequence[Record]) -> str:
+    """Return the tables of accuracy with their notes, a section for each corpus.
+
+    Args:
+      sections: by corpus.
+      published: others' results, from `results/published.json`.
+    """
+    parts = ["# Accuracy", *NOTES]
+    for corpus, results in sections.items():
+        best = _best(results)
+        parts += [f"## {corpus}", protocol(results), markdown(accuracy_cells(results), best)]
+        if cells := published_cells(corpus, published):
+            parts += [f"Published figures on {corpus}. {PUBLISHED_NOTE}", markdown(cells)]
+    return "\n\n".join(parts) + "\n"
+
+
+def accuracy_latex(sections: Sections, published: Sequence[Record]) -> str:
+    """Return the same as `accuracy_markdown` in LaTeX, for the package booktabs."""
+    parts = [f"% {note}\n" for note in NOTES]
+    for corpus, results in sections.items():
+        caption = f"Accuracy on {corpus}. {protocol(results)}"
+        parts.append(latex(accuracy_cells(results), caption, corpus, _best(results)))
+        if cells := published_cells(corpus, published):
+            caption = f"Published figures on {corpus}. {PUBLISHED_NOTE}"
+            parts.append(latex(cells, caption, f"{corpus}-published"))
+    return "\n".join(parts)
+
+
+def accuracy_cells(results: Sequence[Result]) -> list[Cells]:
+    """Return the cells of a section, a row for each result."""
+    over_next = [*records.comparisons(list(pairwise(results))), None]
+    over_reference = records.over_references(results)
+    return [
+        {
+            "method": result.label,
+            "accuracy": _mean(result.accuracy),
+            "n": str(result.accuracy.n),
+            "95%, seeds": _interval(result.accuracy.interval),
+            "95%, texts": _interval(
+                metrics.accuracy_interval(
+                    result.accuracy.mean, result.records[0]["metrics"]["examples"]
+                )
+            ),
+            "macro-F1": _mean(result.macro_f1),
+            "training (s)": f"{result.seconds:.1f}",
+            "over the next": _difference(with_next),
+            "p, next": _p_value(with_next and with_next.p_value),
+            "over the strongest baseline": _difference(with_reference),
+            "p, baseline": _p_value(with_reference and with_reference.p_value),
+            "records": result.source,
+        }
+        for result, with_next, with_reference in zip(
+            results, over_next, over_reference, strict=True
         )
-    return found
+    ]
 
 
 def published_cells(corpus: str, published: Sequence[Record]) -> list[Cells]:
-    """Returns the cells of the published figures on a corpus, the best first."""
+    """Return the cells of the published figures on a corpus, the best first."""
     of_corpus = [record for record in published if record["corpus"] == corpus]
     return [
         {
@@ -131,116 +163,124 @@ def published_cells(corpus: str, published: Sequence[Record]) -> list[Cells]:
     ]
 
 
-def protocol(rows: Sequence[Row]) -> str:
-    """Returns what a reader must know of a section."""
-    record = rows[0].records[0]
-    scores = record["metrics"]
-    sizes = record["data"]["examples"] | {scores["split"]: scores["examples"]}
-    texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
-    about = f"{corpora.CORPORA[rows[0].corpus]}. Texts: {texts}. "
-    if scores["split"] == "test":
-        about += (
-            "Scored on test, opened once a run. Epochs and hyperparameters were chosen on "
-            "validation, or by cross-validation within train. Everything was trained on train "
-            "alone, but for the rows with train + validation, which saw more texts, as baselines "
-            "elsewhere often do."
-        )
-    else:
-        about += (
-            "There is no test split: scored on validation. Nothing was chosen there: networks have "
-            "the weights of their last epoch, baselines their default hyperparameter. The best "
-            "epoch would score higher, and mean less."
-        )
-    machines = sorted({_machine(record) for row in rows for record in row.records})
-    return f"{about} Computed on {'; '.join(machines)}."
+def _best(results: Sequence[Result]) -> dict[str, int]:
+    f1 = [result.macro_f1.mean for result in results]
+    return {"accuracy": 0, "macro-F1": f1.index(max(f1))}
 
 
-def accuracy_markdown(sections: dict[str, list[Row]], published: Sequence[Record]) -> str:
-    """Returns all sections with their notes."""
-    parts = ["# Accuracy", *NOTES]
-    for corpus, rows in sections.items():
-        parts += [f"## {corpus}", protocol(rows), markdown(accuracy_cells(rows), _best(rows))]
-        if cells := published_cells(corpus, published):
-            parts += [f"Published figures on {corpus}. {PUBLISHED_NOTE}", markdown(cells)]
-    return "\n\n".join(parts) + "\n"
+# --- backends ------------------------------------------------------------------------------------
 
 
-def accuracy_latex(sections: dict[str, list[Row]], published: Sequence[Record]) -> str:
-    """Returns the same as LaTeX, for the package booktabs."""
-    parts = [f"% {note}\n" for note in NOTES]
-    for corpus, rows in sections.items():
-        caption = f"Accuracy on {corpus}. {protocol(rows)}"
-        parts.append(latex(accuracy_cells(rows), caption, corpus, _best(rows)))
-        if cells := published_cells(corpus, published):
-            caption = f"Published figures on {corpus}. {PUBLISHED_NOTE}"
-            parts.append(latex(cells, caption, f"{corpus}-published"))
-    return "\n".join(parts)
+def backends_markdown(results: Sequence[Result]) -> str:
+    """Return the table of backends with its note."""
+    return f"# Backends\n\n{BACKENDS_NOTE}\n\n{markdown(backends_cells(results))}\n"
 
 
-PUBLISHED_NOTE = "They are others' measurements, with what differs: compare with care."
+def backends_latex(results: Sequence[Result]) -> str:
+    """Return the same as `backends_markdown` in LaTeX, for the package booktabs."""
+    return latex(backends_cells(results), BACKENDS_NOTE, "backends")
 
 
-def backends_cells(rows: Sequence[Row]) -> list[Cells]:
-    """Returns the cells of the table of backends."""
-    by_experiment: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.is_network:
-            by_experiment.setdefault(row.source.rpartition("/")[0], []).append(row)
+def backends_cells(results: Sequence[Result]) -> list[Cells]:
+    """Return the cells of the experiments that ran on two backends or more."""
+    by_experiment: dict[str, list[Result]] = {}
+    for result in results:
+        if result.is_network:
+            by_experiment.setdefault(result.source.rpartition("/")[0], []).append(result)
+    return [
+        cells
+        for experiment, on_backends in sorted(by_experiment.items())
+        if len(on_backends) > 1
+        for cells in _experiment_cells(experiment, on_backends)
+    ]
+
+
+def _experiment_cells(experiment: str, on_backends: Sequence[Result]) -> list[Cells]:
+    accuracies = [[r["metrics"]["accuracy"] for r in result.records] for result in on_backends]
+    p_values: tuple[float | None, ...] = (None, None)
+    if min(map(len, accuracies)) > 1:
+        p_values = significance.groups_differ(accuracies)
     cells = []
-    for experiment, of_experiment in sorted(by_experiment.items()):
-        if len(of_experiment) < 2:
-            continue
-        groups = [[r["metrics"]["accuracy"] for r in row.records] for row in of_experiment]
-        p_values: tuple[float | None, ...] = (None, None)
-        if min(map(len, groups)) > 1:
-            p_values = significance.groups_differ(groups)
-        for row in of_experiment:
-            epochs = [line["seconds"] for r in row.records for line in r["history"]]
-            cells.append(
-                {
-                    "experiment": experiment,
-                    "corpus": row.corpus,
-                    "backend": row.backend,
-                    "accuracy": _mean(row.accuracy),
-                    "n": str(row.accuracy.n),
-                    "95%, seeds": _interval(row.accuracy.interval),
-                    "macro-F1": _mean(row.macro_f1),
-                    "s/epoch": f"{np.median(epochs):.1f}",
-                    "p, variance": _p_value(p_values[0]),
-                    "p, Kruskal-Wallis": _p_value(p_values[1]),
-                }
-            )
-            p_values = (None, None)  # once for each experiment
+    for result in on_backends:
+        epoch_seconds = [line["seconds"] for r in result.records for line in r["history"]]
+        cells.append(
+            {
+                "experiment": experiment,
+                "corpus": result.corpus,
+                "backend": result.backend,
+                "accuracy": _mean(result.accuracy),
+                "n": str(result.accuracy.n),
+                "95%, seeds": _interval(result.accuracy.interval),
+                "macro-F1": _mean(result.macro_f1),
+                "s/epoch": f"{np.median(epoch_seconds):.1f}",
+                "p, variance": _p_value(p_values[0]),
+                "p, Kruskal-Wallis": _p_value(p_values[1]),
+            }
+        )
+        p_values = (None, None)  # shown once for each experiment
     return cells
 
 
-def readme_table(sections: dict[str, list[Row]]) -> str:
-    """Returns a table of accuracies, methods by corpora, marked against the strongest baseline."""
-    columns: dict[str, dict[str, str]] = {}
-    best: dict[str, str] = {}
-    for corpus, rows in sections.items():
-        compared = zip(rows, records.references(rows), records.over_strongest(rows), strict=True)
-        columns[corpus] = {
-            row.method: f"{_mean(row.accuracy)} {'(ref.)' if row is other else _mark(found)}"
-            for row, other, found in compared
-        }
-        best[corpus] = rows[0].method
-    is_network = {row.method: row.is_network for rows in sections.values() for row in rows}
-    # The networks first; within those and the baselines, the best of the first column first.
-    methods = sorted(is_network, key=lambda method: not is_network[method])
+# --- README --------------------------------------------------------------------------------------
+
+
+def readme_table(sections: Sections) -> str:
+    """Return a short table of accuracies: a few methods by all corpora, with a mark in each cell.
+
+    The methods are the references, and the best of each kind on the first corpus; six rows, unless
+    there are more references. A cell shows the train-only result, if there is one.
+    """
+    methods = _readme_methods(sections)
+    columns = {corpus: _readme_cells(results) for corpus, results in sections.items()}
     cells = [
         {"method": method, **{corpus: columns[corpus].get(method, "") for corpus in sections}}
         for method in methods
     ]
-    return markdown(cells, {corpus: methods.index(method) for corpus, method in best.items()})
+    # Every text begins with the mean accuracy.
+    bold = {
+        corpus: max(range(len(cells)), key=lambda row: cells[row][corpus]) for corpus in sections
+    }
+    table = markdown(cells, bold)
+    return f"{table}\n\n{README_NOTE}" if "†" in table else table
+
+
+def _readme_methods(sections: Sections) -> list[str]:
+    """Return the methods that the README shows, networks first."""
+    results = [result for of_corpus in sections.values() for result in of_corpus]
+    best_of_kind: dict[str, str] = {}
+    for result in results:  # those of the first corpus first, and the most accurate first
+        best_of_kind.setdefault(result.kind, result.method)
+    strongest = [records.strongest_baseline(of_corpus) for of_corpus in sections.values()]
+    references = {result.method for result in strongest if result}
+    is_network = {result.method: result.is_network for result in results}
+    methods = sorted(is_network, key=lambda method: not is_network[method])
+    others = [m for m in methods if m in best_of_kind.values() and m not in references]
+    shown = references.union(others[: max(0, README_ROWS - len(references))])
+    return [method for method in methods if method in shown]
+
+
+def _readme_cells(results: Sequence[Result]) -> dict[str, str]:
+    """Return a column of the table by method."""
+    compared = zip(
+        results, records.references(results), records.over_references(results), strict=True
+    )
+    column: dict[str, str] = {}
+    for result, reference, comparison in sorted(compared, key=lambda row: row[0].saw_validation):
+        mark = "(ref.)" if result is reference else _mark(comparison)
+        dagger = "†" if result.saw_validation else ""
+        column.setdefault(result.method, f"{_mean(result.accuracy)} {mark}{dagger}")
+    return column
+
+
+# --- markup --------------------------------------------------------------------------------------
 
 
 def markdown(cells: Sequence[Cells], bold: dict[str, int] | None = None) -> str:
-    """Returns a table in Markdown.
+    """Return a table in Markdown.
 
     Args:
-      cells: by row and column.
-      bold: by column, the row to be set in bold.
+      cells: a dictionary for each row, from column to text.
+      bold: by column, the row that is set in bold.
     """
     if not cells:
         return "No records yet."
@@ -255,13 +295,13 @@ def markdown(cells: Sequence[Cells], bold: dict[str, int] | None = None) -> str:
 def latex(
     cells: Sequence[Cells], caption: str, label: str, bold: dict[str, int] | None = None
 ) -> str:
-    """Returns a table in LaTeX, for the package booktabs.
+    """Return a table in LaTeX, for the package booktabs.
 
     Args:
-      cells: by row and column.
-      caption: above it.
-      label: `tab:` is put before it.
-      bold: by column, the row to be set in bold.
+      cells: a dictionary for each row, from column to text.
+      caption: of the table, as plain text.
+      label: of the table, without `tab:`.
+      bold: by column, the row that is set in bold.
     """
     if not cells:
         return "% No records yet.\n"
@@ -280,22 +320,6 @@ def latex(
     )
 
 
-# --- parts ---------------------------------------------------------------------------------------
-
-
-def _machine(record: Record) -> str:
-    environment = record["environment"][-1]
-    device = environment["device"]
-    if device.startswith("cpu"):
-        return f"{environment['processor']}, {environment['cpu_cores']} cores"
-    return str(device)
-
-
-def _best(rows: Sequence[Row]) -> dict[str, int]:
-    f1 = [row.macro_f1.mean for row in rows]
-    return {"accuracy": 0, "macro-F1": f1.index(max(f1))}
-
-
 def _frames(
     cells: Sequence[Cells], bold: dict[str, int] | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -309,6 +333,9 @@ def _frames(
 def _align(column: str) -> str:
     is_text = re.search("method|records|source|protocol|experiment|corpus|backend", column)
     return "left" if is_text else "right"
+
+
+# --- numbers -------------------------------------------------------------------------------------
 
 
 def _mean(values: significance.OverSeeds) -> str:
@@ -340,7 +367,3 @@ def _p_value(p_value: float | None) -> str:
     if p_value is None:
         return ""
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
-if __name__ == "__main__":
-    command.run(main)

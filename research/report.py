@@ -1,0 +1,67 @@
+"""Makes tables and figures from the committed records: `python -m research.report`.
+
+It reads `results/runs/**/*.json` and others' results from `results/published.json`, and trains
+nothing. It writes `results/tables/`, `results/figures/` and the table in the README.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from research.config import Config
+from research.data import corpora
+from research.evaluation import records, report_figures, tables
+from research.evaluation.records import Result
+from research.files import atomic
+from research.processes import command
+
+BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
+END = "<!-- end of the table -->"
+
+
+def main(results: Path = Path("results")) -> None:
+    """Makes all tables and figures, and the table in the README beside the folder.
+
+    Args:
+      results: the folder with `runs/`; it gets `tables/` and `figures/`.
+    """
+    of_all = records.read(results / "runs", defaults=Config().to_json())
+    sections = by_corpus(of_all)
+    published_path = results / "published.json"
+    published = atomic.read_json(published_path) if published_path.exists() else []
+    texts = {
+        "accuracy.md": tables.accuracy_markdown(sections, published),
+        "accuracy.tex": tables.accuracy_latex(sections, published),
+        "backends.md": tables.backends_markdown(of_all),
+        "backends.tex": tables.backends_latex(of_all),
+    }
+    for name, text in texts.items():
+        atomic.write(results / "tables" / name, text.encode())
+    report_figures.draw(sections, results / "figures")
+    print(f"written: {results / 'tables'} and {results / 'figures'}")
+    readme = results.resolve().parent / "README.md"
+    if replace_table(readme, tables.readme_table(sections)):
+        print(f"written: the table in {readme.name}")
+
+
+def by_corpus(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Return the sections of the tables, in the order of `corpora.CORPORA`."""
+    sections = {
+        corpus: records.section([result for result in results if result.corpus == corpus])
+        for corpus in corpora.CORPORA
+    }
+    return {corpus: section for corpus, section in sections.items() if section}
+
+
+def replace_table(readme: Path, table: str) -> bool:
+    """Write the table between the marks of a README; return whether it has both marks."""
+    text = readme.read_text() if readme.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        return False
+    atomic.write(readme, f"{before}{BEGIN}\n\n{table}\n\n{END}{after}".encode())
+    return True
+
+
+if __name__ == "__main__":
+    command.run(main)
