@@ -76,6 +76,10 @@ def imports(source: str) -> list[Import]:
     return found
 
 
+def holds_keras(name: str) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in KERAS_AT_THE_TOP)
+
+
 def violations(module: str, source: str) -> list[str]:
     """Say how the source of `research.<module>` breaks the rules about Keras and backends."""
     broken = []
@@ -91,9 +95,8 @@ def violations(module: str, source: str) -> list[str]:
                 broken.append(f"{module} must not import {top}")
             elif not is_lazy and not (top == "keras" and module in KERAS_AT_THE_TOP):
                 broken.append(f"{module} imports {top} before the backend is settled")
-        elif any(inner == m or inner.startswith(f"{m}.") for m in KERAS_AT_THE_TOP):
-            if not is_lazy and module not in KERAS_AT_THE_TOP:
-                broken.append(f"{module} imports {inner} before the backend is settled")
+        elif not is_lazy and module not in KERAS_AT_THE_TOP and holds_keras(inner):
+            broken.append(f"{module} imports {inner} before the backend is settled")
     asks = "keras.backend.backend(" in ast.unparse(ast.parse(source))
     if asks and module not in ASKS_FOR_THE_BACKEND:
         broken.append(f"{module} asks which backend runs, which is left to training")

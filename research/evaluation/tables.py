@@ -51,15 +51,17 @@ BACKENDS_NOTE = (
 )
 
 TEST_NOTE = (
-    "Scored on the test split, which was opened once for each run. All choices were made on "
-    "validation, or by cross-validation within train. Rows with train + validation learned "
-    "from both splits, as baselines elsewhere often do; all others learned from train only."
+    "Scored on the test split, which was opened once for each run. Choices were made on "
+    "validation, or by cross-validation within train; results/LOG.md names the exceptions. Rows "
+    "with train + validation learned from both splits, as baselines elsewhere often do; all others "
+    "learned from train only."
 )
 
 VALIDATION_NOTE = (
-    "There is no test split, so the scores are of the validation split, and nothing was chosen on "
-    "it: networks have the weights of their last epoch, baselines the default hyperparameter. The "
-    "best epoch would score higher, because it would be chosen on the scored examples."
+    "There is no test split, so the scores are of the validation split. Networks have the weights "
+    "of their last epoch, baselines the default hyperparameter. The best epoch would score higher, "
+    "because it would be chosen on the scored examples. Nothing was chosen on these examples, "
+    "except what results/LOG.md names."
 )
 
 README_NOTE = "† Learned from train + validation, and compared with the reference refitted on both."
