@@ -260,9 +260,8 @@ def test_a_process_times_one_subject_or_few_in_a_random_order():
 def test_a_table_says_what_the_record_says():
     text = step_times.markdown_section(RECORD, "some-cpu-50d.json")
     assert text.startswith(TRAINING_TABLE)
-    assert "2.00 GFLOP at the best rate" in text
-    assert "100 GFLOP/s: 20.0 ms." in text
-    assert "at most: jax native, jit 2e-06." in text
+    assert "2.00 GFLOP take 20.0 ms at 100 GFLOP/s, the best rate" in text
+    assert "without dropout: jax native, jit 2e-06." in text
     assert "- Left out: torch: not installed." in text
     assert "Doubtful" not in text
     assert "**Doubtful:** busy." in step_times.markdown_section(RECORD | {"doubts": ["busy"]}, "")
@@ -331,11 +330,11 @@ def test_the_table_of_scale_says_what_the_record_says():
         },
     }
     text = scale_table.page(record)
-    assert "| `research.tokens` | 2.0 [1.0, 3.0] | 73 |" in text
+    assert "| `research.data.tokens` | 2.0 [1.0, 3.0] | 73 |" in text
     assert "| the tutorial's way | 40.0 [40.0, 40.0] | 10,000 |" in text
-    assert "Ours takes 0.050 of the tutorial's time" in text
+    assert "Our code takes 0.050 of the tutorial's time" in text
     assert "| 20,000 | 12 | 8 | 12 | 8 | 12 | 8 |" in text
-    assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
+    assert "Some CPU, 2 threads, load average 0.12 before the first process, commit c0ffee." in text
 
 
 def test_the_table_of_serving_says_what_the_record_says():
@@ -353,11 +352,11 @@ def test_the_table_of_serving_says_what_the_record_says():
         ],
     }
     text = serving_table.page(record)
-    assert "| | takes | MB | ms, 1 text | ms, 256 texts | texts/s |" in text
+    assert "| what | takes | MB | ms, 1 text | ms, 256 texts | texts/s |" in text
     cells = "0.30 [0.25, 0.35] | 40.0 [20.0, 50.0] | 6,400 |"
     assert f"| model.predict | token ids |  | {cells}" in text
     assert f"| onnx | texts | 4.6 | {cells}" in text
-    assert "Some CPU, 2 threads, load 0.12 before, commit c0ffee." in text
+    assert "Some CPU, 2 threads, load average 0.12 before the first process, commit c0ffee." in text
     assert text.endswith("Doubtful: the machine was busy.\n\nLeft out:\n\n- `litert`: no such\n")
 
 

@@ -268,10 +268,10 @@ def test_commands_run_from_a_shell(tiny, tmp_path):
     run = tmp_path / "run"
     arguments = options(tiny | {"epochs": 1})
     trained = python("-m", "research.train", *arguments, "--run-dir", run)
-    assert (trained.code, trained.err) == (0, "")
+    assert trained.code == 0, trained.err
     assert trained.out.splitlines()[-1] == f"run: {run}"
     evaluated = python("-m", "research.evaluate", run)
-    assert (evaluated.code, evaluated.err) == (0, "")
+    assert evaluated.code == 0, evaluated.err
     assert (run / "metrics.json").exists()
     assert_refused(python("-m", "research.evaluate", tmp_path), f"received {tmp_path}")
 

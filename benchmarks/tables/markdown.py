@@ -8,7 +8,7 @@ def table(
 ) -> str:
     """Return a table; columns are aligned to the right, except those of text."""
     alignments = ["---" if column in text_columns else "---:" for column in columns]
-    lines = [_line(columns).replace("|  |", "| |"), f"|{'|'.join(alignments)}|", *map(_line, rows)]
+    lines = [_line(columns), f"|{'|'.join(alignments)}|", *map(_line, rows)]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.tables import markdown
 
 _STAGES = {"learn": "learn the vocabulary", "encode": "encode", "train": "train"}
-_WAYS = {"ours": "`research.tokens`", "tutorial": "the tutorial's way"}
+_WAYS = {"ours": "`research.data.tokens`", "tutorial": "the tutorial's way"}
 
 
 def page(record: dict[str, Any]) -> str:
@@ -18,22 +18,21 @@ def page(record: dict[str, Any]) -> str:
     tokenizing = record["tokenizing"]
     times = {way: [process["seconds"] for process in tokenizing[way]] for way in _WAYS}
     ratio = statistics.median(times["ours"]) / statistics.median(times["tutorial"])
-    return f"""# What a larger corpus costs
-
-{_by_stage(record["rows"])}
-{tokenizing["documents"]:,} texts to integers, the vocabulary included:
-
-{_by_way(tokenizing)}
-Ours takes {ratio:.3f} of the tutorial's time; {len(times["ours"])} processes each.
-
-""" + (
-        "Posts of the train split of news20-bydate, repeated and shuffled; each "
-        "measurement in a process of its own. MB are the most private memory over that before the "
-        "stage; token ids are in a mapped file, whose pages the system takes back. Training is "
-        "that of the tutorial's network, 64 steps in random order. "
-        f"{record['processor']}, {record['threads']} threads, load "
-        f"{record['load_before']:.2f} before, commit {record['commit']}.\n"
-    )
+    parts = [
+        "# What a larger corpus costs\n",
+        _by_stage(record["rows"]),
+        f"{tokenizing['documents']:,} texts to token ids, including learning the vocabulary:\n",
+        _by_way(tokenizing),
+        f"Our code takes {ratio:.3f} of the tutorial's time. Each was measured in "
+        f"{len(times['ours'])} processes.\n",
+        "The texts are posts of the train split of news20-bydate, repeated and shuffled. Each "
+        "measurement has a process of its own. MB are the peak of private memory above that before "
+        "the stage. Token ids are in a mapped file, whose pages the system takes back, so they do "
+        "not count. Training is 64 steps of the tutorial's network in random order. Measured on "
+        f"{record['processor']}, {record['threads']} threads, load average "
+        f"{record['load_before']:.2f} before the first process, commit {record['commit']}.\n",
+    ]
+    return "\n".join(parts)
 
 
 def _by_stage(rows: list[dict[str, Any]]) -> str:
@@ -58,5 +57,5 @@ def _by_way(tokenizing: dict[str, Any]) -> str:
         spread = f"{statistics.median(times):.1f} [{min(times):.1f}, {max(times):.1f}]"
         memory = max(process["peak_mb"] for process in tokenizing[way])
         cells.append([title, spread, f"{memory:,.0f}"])
-    columns = ["", "seconds, median [least, most]", "MB, most"]
-    return markdown.table(columns, cells, text_columns=[""])
+    columns = ["what", "seconds, median [lowest, highest]", "MB, highest"]
+    return markdown.table(columns, cells, text_columns=["what"])

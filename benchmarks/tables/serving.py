@@ -15,14 +15,15 @@ def page(record: dict[str, Any]) -> str:
     """
     run, machine = record["run"], record["machine"]
     one, many = (f"ms, {texts} text{'s' * (texts > 1)}" for texts in (1, run["texts"]))
-    columns = ["", "takes", "MB", one, many, "texts/s"]
+    columns = ["what", "takes", "MB", one, many, "texts/s"]
     cells = [_cells(row, run["texts"]) for row in record["rows"] if "left_out" not in row]
     notes = [
-        f"Medians of {record['processes']} processes [lowest, highest], each of which has the "
-        f"median of 20 calls after a first. Model `{run['model']}`, texts of the validation split "
-        f"of `{run['corpus']}`. What takes token ids leaves out the splitting into words; "
-        f"scikit-learn gives labels without probabilities. {machine['processor']}, "
-        f"{machine['threads']} threads, load {record['load_before']:.2f} before, commit "
+        f"Medians of {record['processes']} processes [lowest, highest]. Each process gives the "
+        "median of 20 calls, after a first one that is not timed. The model is "
+        f"`{run['model']}`, and the texts are from the validation split of `{run['corpus']}`. Rows "
+        "that take token ids do not include tokenizing. scikit-learn returns labels without "
+        f"probabilities. Measured on {machine['processor']}, {machine['threads']} threads, load "
+        f"average {record['load_before']:.2f} before the first process, commit "
         f"{machine['commit']}.\n"
     ]
     notes += [f"Doubtful: {doubt}.\n" for doubt in record["doubts"]]
@@ -31,7 +32,7 @@ def page(record: dict[str, Any]) -> str:
     ]
     if left_out:
         notes.append("Left out:\n\n" + "".join(left_out))
-    table = markdown.table(columns, cells, text_columns=["", "takes"])
+    table = markdown.table(columns, cells, text_columns=["what", "takes"])
     return "\n".join(["# How fast artefacts answer\n", table, *notes])
 
 

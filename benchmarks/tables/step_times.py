@@ -180,18 +180,20 @@ def notes(record: SuiteRecord, name: str) -> list[str]:
     """Return what a reader must know about the numbers, a few sentences each."""
     about, method, machine = record["about"], record["method"], record["machine"]
     texts = [
-        f"The tutorial's network on {about['corpus']}, {about['training_examples']:,} examples of "
-        f"{about['sequence_length']} tokens, {about['vocabulary_size']:,} words, vectors: "
-        f"{about['vectors']}. Record: {name}, commit {machine['commit']}.",
-        f"Median and quartiles over n rounds, from {method['processes']} processes of each row, "
-        "all in a random order, after compiling and a warm-up. The steps of a round are not told "
-        "apart: a time is the round's divided by its steps. `our epoch` and `model.fit` run epochs "
-        f"of {about['epoch_examples']:,} examples and copy each batch; the others have their "
-        "batches on the device. The first call compiles, and is an epoch or a step; it is not "
-        "among the rounds.",
-        "float32 means 24 bits throughout: TF32 is switched off on every GPU. `memory kept`: the "
-        "process keeps what it frees, as those of our commands do; `model.fit` and the other "
-        "native rows leave the allocator as it is.",
+        f"The network is the tutorial's, on {about['corpus']}: {about['training_examples']:,} "
+        f"examples of {about['sequence_length']} tokens, {about['vocabulary_size']:,} words, "
+        f"vectors: {about['vectors']}. Record: {name}, commit {machine['commit']}.",
+        "Times are the median and the quartiles over n rounds, from "
+        f"{method['processes']} processes for each row. All processes run in a random order. The "
+        "first call and a warm-up come before the rounds. The time of a step is that of its round, "
+        "divided by the number of steps. `our epoch` and `model.fit` run epochs of "
+        f"{about['epoch_examples']:,} examples and copy each batch to the device; the other rows "
+        "have their batches there. The first call is one epoch or one step, and includes "
+        "compiling.",
+        "float32 means 24 significant bits in every row: TF32 is switched off on every GPU. "
+        "`memory kept`: the process keeps freed memory instead of returning it to the system, as "
+        "our commands, `our step` and `our epoch` do. `model.fit` and the other native rows use "
+        "the allocator's defaults.",
     ]
     if training(record):
         texts.append(_limit_note(record))
@@ -202,18 +204,19 @@ def notes(record: SuiteRecord, name: str) -> list[str]:
     }
     if checks:
         texts.append(
-            "At equal weights and without dropout, loss, gradients and a step of each native row "
-            "differed from our model's by a share of at most: "
+            "Largest relative differences between native code and our model in the loss, the "
+            "gradients and one step, with equal weights and without dropout: "
             + ", ".join(f"{name} {difference:.0e}" for name, difference in checks.items())
             + "."
         )
     if any(row["kind"] == "inference" for row in record["rows"]):
         texts.append(
-            "Labels are for the validation split; `model.predict` takes 32 texts at a time, its "
-            "default, ours 256 of similar lengths. The reference of labels for token ids is "
-            "`model.predict` in the same framework; of labels for strings, scikit-learn; of token "
-            "ids, the tutorial. Texts to token ids are learning the vocabulary and encoding, of at "
-            f"most {about['slice_texts']:,} texts: of all, the tutorial's array takes 10 GB."
+            "Labels are for the validation split. `model.predict` takes 32 texts at a time, its "
+            "default; our code takes 256 of similar lengths. The reference for token ids to labels "
+            "is `model.predict` in the same framework, for strings to labels scikit-learn, and for "
+            "texts to token ids the tutorial. Texts to token ids includes learning the vocabulary. "
+            f"It is timed on at most {about['slice_texts']:,} texts, since for all of them the "
+            "tutorial's array takes 10 GB."
         )
     texts += [f"Left out: {left['subject']}: {left['reason']}." for left in record["left_out"]]
     return texts
@@ -222,7 +225,7 @@ def notes(record: SuiteRecord, name: str) -> list[str]:
 def _limit_note(record: SuiteRecord) -> str:
     gflop, rate = step_gflop(record), best_gflops(record)
     return (
-        f"The limit is the time of a step's products alone, {gflop:.2f} GFLOP at the best rate "
-        f"of float32 matrix products seen in any process, {rate:.0f} GFLOP/s: "
-        f"{1e3 * gflop / rate:.1f} ms."
+        f"The limit is the time of a step's matrix products alone: {gflop:.2f} GFLOP take "
+        f"{1e3 * gflop / rate:.1f} ms at {rate:.0f} GFLOP/s, the best rate of float32 matrix "
+        "products in any process."
     )

@@ -260,7 +260,7 @@ def latency_ms(run: Callable[[Any], Any], given: Any) -> list[tuple[int, float]]
       given: the texts or token ids.
 
     Returns:
-      two pairs: the number of texts, and the median time of 20 calls in ms.
+      Two pairs of a number of texts and the median time of 20 calls in ms.
     """
     latency = []
     for batch in (given[:1], given):

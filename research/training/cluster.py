@@ -128,6 +128,8 @@ def _import_ray(address: str | None) -> Any:
     # Ray reads these variables when it is imported.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # By default Ray's workers yield to every other process, and so would the runs they start.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     tokens = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
     if address and (tokens or (Path.home() / ".ray" / "auth_token").exists()):
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # which `ray start` asks for

@@ -76,8 +76,8 @@ class Trainer:
           first_step: where to resume an interrupted epoch; the state must be that of this step.
 
         Yields:
-          Every few steps, the number of steps done and the means over the epoch so far: `loss`
-          (nats) and `accuracy`. At each yield the model has the weights of that step.
+          Every few steps, the number of steps done, and `loss` (nats) and `accuracy` as means over
+          the epoch so far. At each yield the model has the weights of that step.
         """
         if first_step == 0:
             self.model.reset_metrics()
@@ -101,7 +101,7 @@ class Trainer:
             int32[batch], on the device.
 
         Returns:
-          The means since the epoch began: `loss` (nats) and `accuracy`.
+          `loss` (nats) and `accuracy`, as means since the epoch began.
         """
         state = _take_state(self.model)
         for token_ids, labels in batches:
