@@ -38,7 +38,7 @@ def main(
     """Times training steps, inference and tokenizing on every installed backend.
 
     Args:
-      processes: how many time each subject; a quick try takes one.
+      processes: how many processes time each subject; a quick try takes one.
       embedding_dim: 50 with GloVe's vectors, or another number with random ones.
       threads: for every library; by default as many as there are cores.
       seed: of the order of the processes.

@@ -65,10 +65,10 @@ def main(
     if only is not None:
         print(json.dumps(_latency_without_artefact(only, run)))
         return
+    config, texts = Config.read(run), _texts(run)
     cores_used = machine.use_cores(cores)
     os.environ.update(machine.settings(cores))
     load_before = machine.wait_until_quiet(cores)
-    config, texts = Config.read(run), _texts(run)
     with tempfile.TemporaryDirectory() as folder:
         candidates = [*_without_artefact(run), *_artefacts(run, texts, Path(folder))]
         jobs = [(c.row, c.measure) for c in candidates if c.measure] * PROCESSES

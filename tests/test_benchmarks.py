@@ -1,20 +1,24 @@
 """The benchmark suite: peers compute the same, what a step is, and what a table says."""
 
 import json
+import os
 import sys
 import time
 
 import numpy as np
 import pytest
+from conftest import options
 
-from benchmarks import machine, peers, run, scale, subjects, table, workload
+from benchmarks import machine, peers, run, scale, serving, subjects, table, workload
 from benchmarks.peak_memory import PeakMemory
 from benchmarks.tables import scale as scale_table
 from benchmarks.tables import serving as serving_table
 from benchmarks.tables import step_times
+from research import train
 from research.data import tokens
 from research.models import registry
 from research.processes import backends
+from research.serving import runtimes
 
 BACKEND = backends.select()
 TINY = workload.load(embedding_dim=8, quick=True)
@@ -370,6 +374,71 @@ def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
         assert (tmp_path / name).read_text() == (results / name).read_text(), f"run {name} again"
     figure = "figures/step_time.svg"
     assert (tmp_path / figure).read_bytes() == (results / figure).read_bytes()
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is read on Linux")
+def test_the_cost_of_a_corpus_is_measured(monkeypatch):
+    monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
+    monkeypatch.setattr(workload, "load", lambda embedding_dim, quick: TINY)
+    monkeypatch.setattr(workload, "SEQUENCE_LENGTH", TINY.token_ids.shape[1])
+    monkeypatch.setattr(workload, "BATCH_SIZE", 2)
+    monkeypatch.setattr(scale, "STEPS", 8)
+    costs = scale.measure(40)
+    assert costs.pop("documents") == 40
+    assert list(costs) == ["learn", "encode", "train"]
+    for cost in costs.values():
+        assert cost["us_per_document"] > 0
+        assert cost["peak_mb"] >= 0
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the tutorial tokenizes with TensorFlow")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is read on Linux")
+@pytest.mark.parametrize("way", scale.WAYS)
+def test_both_ways_to_tokenize_are_measured(way, monkeypatch):
+    monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
+    monkeypatch.setattr(workload, "load", lambda embedding_dim, quick: TINY)
+    monkeypatch.setattr(scale, "TOKENIZED", 100)
+    cost = scale.tokenize(way)
+    assert cost["seconds"] > 0
+    assert cost["peak_mb"] >= 0
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+def test_an_artefact_is_timed_and_what_it_is_compared_with(tiny, call, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    answer = call(train, *options(tiny), "--run-dir", folder)
+    assert answer.code == 0, answer.err
+    for name, value in machine.settings(2).items():  # so that they are restored afterwards
+        monkeypatch.setenv(name, os.environ.get(name, value))
+    monkeypatch.chdir(run.ROOT)
+    monkeypatch.setattr(machine, "wait_until_quiet", lambda cores: 2.0 * cores)
+    monkeypatch.setattr(machine, "use_cores", lambda cores: None)
+    monkeypatch.setattr(backends, "installed", lambda: [BACKEND])
+    formats = {name: runtimes.RUNTIMES[name] for name in ("saved_model", "torch")}
+    formats["torch"] = formats["torch"]._replace(suffix=".wrong")  # so its export fails
+    monkeypatch.setattr(runtimes, "RUNTIMES", formats)
+    monkeypatch.setattr(serving, "PROCESSES", 1)
+    serving.main(folder, record=tmp_path / "serving.json")
+
+    record = json.loads((tmp_path / "serving.json").read_text())
+    assert [row["name"] for row in record["rows"]] == [
+        serving.SKLEARN,
+        f"{serving.PREDICT}, {BACKEND}",
+        f"{serving.MODEL_PREDICT}, {BACKEND}",
+        "saved_model",
+        "torch",
+    ]
+    *timed, left_out = record["rows"]
+    assert left_out["left_out"].startswith("expected --output to end in .pt2")
+    for row in timed:
+        ((one, many),) = row["latency_ms"]
+        assert one[0] == 1 < many[0] == record["run"]["texts"]
+        assert one[1] > 0
+    assert timed[-1]["size_mb"] > 0
+    assert "the machine was busy" in record["doubts"][0]
+    assert "| saved_model | texts | " in serving_table.page(record)
 
 
 @pytest.mark.backend

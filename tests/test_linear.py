@@ -119,8 +119,7 @@ def test_the_layer_computes_the_same_logits():
     token_ids, labels = texts()
     fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
     layer = layers.TfidfLogits(*fitted)
-    expected = logits_by_hand(fitted, token_ids)
-    for length in (150, 149, 64, 2, 1):  # of all lengths, with words up to 150 times
+    for length in (150, 64, 1):  # with words that occur up to 150 times
         logits, idf = layer(token_ids[:, :length])
         expected = logits_by_hand(fitted, token_ids[:, :length])
         np.testing.assert_allclose(ops.convert_to_numpy(logits), expected, atol=1e-4)

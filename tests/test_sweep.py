@@ -251,7 +251,7 @@ import os, pathlib, sys, time
 if pathlib.Path("worker").exists():  # the second time
     sys.exit(0 if pathlib.Path("saved").exists() else "error: two at once")
 os.setpgid(0, 0)  # so that Ray does not find it when it cleans up after the worker
-pathlib.Path("started").write_text(str(os.getppid()))
+pathlib.Path("started").write_text(f"{{os.getppid()}} {{os.nice(0)}}")
 pathlib.Path("started").rename("worker")
 deadline = time.monotonic() + {HANG_S}
 while not pathlib.Path("may end").exists() and time.monotonic() < deadline:
@@ -313,12 +313,14 @@ def test_a_run_whose_worker_dies_begins_again_once_nothing_is_left_of_it(on_ray)
 
     try:
         wait_for(Path("worker").exists, is_alive)
-        os.kill(int(Path("worker").read_text()), signal.SIGKILL)
+        worker, niceness = map(int, Path("worker").read_text().split())
+        os.kill(worker, signal.SIGKILL)
         wait_for(lambda: is_waited_for(Path("log")), is_alive)
     finally:
         Path("may end").touch()
     wait_for(lambda: not is_alive(), lambda: True)
     assert on_ray.outcome(job) == ""
+    assert niceness == os.nice(0)  # a run yields to others no more than one without Ray
     assert Path("log").read_text().count("$ python -m orphan") == 2
 
 
