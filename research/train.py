@@ -82,11 +82,11 @@ def train(
       Interrupted: `stop` said so.
     """
     backend = backends.select()
-    from research.training.devices import device_name  # after the backend is settled
-
     registry.check(config.model, config.sequence_length)
     run = run_dir or run_folder.new_folder(experiment, backend, config.seed)
     has_begun = run_folder.check_free(run, resume)
+    from research.training.devices import device_name  # with Keras, which takes seconds
+
     if resume and not has_begun:  # lets schedulers always pass --resume
         print(f"no run in {run} yet, so this begins one")
     what = f"continuing {run}" if has_begun else f"training {experiment!r}"
