@@ -13,8 +13,8 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.workload import Workload, network
 from research.models.variables import weight_values
-from research.parity import relative_difference
 from research.training.gradients import loss_and_gradients
+from research.training.quantities import relative_difference
 from research.training.trainer import Trainer
 
 TOLERANCE = 1e-4

@@ -23,7 +23,7 @@ from research.models import registry
 from research.processes import backends, command
 from research.processes.child import ChildFailed, run_python
 from research.processes.choices import choose
-from research.training.quantities import Task
+from research.training.quantities import Task, relative_difference
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
 
@@ -147,24 +147,6 @@ def compare(computed: Mapping[str, Mapping[str, np.ndarray]]) -> list[QuantityCo
         largest = {backend: max(by_key.values()) for backend, by_key in by_backend.items()}
         comparisons.append(QuantityComparison(model, quantity, largest, worst.split("|")[2]))
     return comparisons
-
-
-def relative_difference(value: np.ndarray, reference: np.ndarray) -> float:
-    """Return max|value - reference| / max|reference|.
-
-    It is 0 if both are zero everywhere, and infinite if either holds NaN or infinity.
-
-    Args:
-      value: float[...].
-      reference: float[...], of the same shape.
-    """
-    if not (np.isfinite(value).all() and np.isfinite(reference).all()):
-        return float("inf")
-    difference = np.abs(value.astype("float64") - reference).max()
-    if difference == 0:
-        return 0.0
-    largest = np.abs(reference).max()
-    return float(difference / largest) if largest else float("inf")
 
 
 def print_table(compared: list[str], comparisons: list[tuple[str, QuantityComparison]]) -> None:

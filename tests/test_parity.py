@@ -7,7 +7,7 @@ import pytest
 
 from research import parity
 from research.processes import backends
-from research.training.quantities import Task
+from research.training.quantities import Task, relative_difference
 
 TASK = Task(
     precision="float64",
@@ -110,13 +110,13 @@ def test_the_largest_difference_is_reported_with_its_array():
     ],
 )
 def test_relative_difference(value, reference, expected):
-    difference = parity.relative_difference(np.array(value), np.array(reference))
+    difference = relative_difference(np.array(value), np.array(reference))
     assert difference == pytest.approx(expected)
 
 
 def test_the_difference_of_float32_arrays_is_not_itself_rounded():
     value = np.float32([1 + 2**-23])
-    assert parity.relative_difference(value, np.float32([1])) == 2**-23
+    assert relative_difference(value, np.float32([1])) == 2**-23
 
 
 def test_the_command_shows_a_table_and_fails_by_name(monkeypatch, capsys):

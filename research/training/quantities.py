@@ -69,6 +69,24 @@ class Task:
     epsilon: float | None = None
 
 
+def relative_difference(value: np.ndarray, reference: np.ndarray) -> float:
+    """Return max|value - reference| / max|reference|.
+
+    It is 0 if both are zero everywhere, and infinite if either holds NaN or infinity.
+
+    Args:
+      value: float[...].
+      reference: float[...], of the same shape.
+    """
+    if not (np.isfinite(value).all() and np.isfinite(reference).all()):
+        return float("inf")
+    difference = np.abs(value.astype("float64") - reference).max()
+    if difference == 0:
+        return 0.0
+    largest = np.abs(reference).max()
+    return float(difference / largest) if largest else float("inf")
+
+
 def main() -> None:
     """Compute what the command line says and write it."""
     path, task = sys.argv[1:]
