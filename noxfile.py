@@ -33,12 +33,26 @@ def train(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests on TensorFlow, and on JAX and PyTorch those that run Keras."""
     install(session, "all")
+    # XLA takes most of the time of the tests on JAX, and compiles the same each time.
+    compiled = {
+        "JAX_COMPILATION_CACHE_DIR": str(session.cache_dir / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
     for backend in BACKENDS:
-        selected = [] if backend == BACKENDS[0] else ["-m", "backend"]
+        selected = ["-m", "not faults" if backend == BACKENDS[0] else "backend and not faults"]
         # In parallel, a file to a process, since much of the time goes into starting processes.
         parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
-        environment = {"KERAS_BACKEND": backend}
+        environment = {"KERAS_BACKEND": backend, **compiled}
         session.run("pytest", *parallel, *selected, *session.posargs, env=environment)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Damage run folders at random, and let processes race for them: a quarter of an hour."""
+    install(session, "all")
+    environment = {"KERAS_BACKEND": "torch"}
+    session.run("pytest", "-n", "2", "-m", "faults", *session.posargs, env=environment)
 
 
 @nox.session

@@ -99,6 +99,7 @@ TRAINING_TABLE = """\
 
 @pytest.mark.backend
 @pytest.mark.parametrize("mode", MODES[BACKEND])
+@pytest.mark.slow
 def test_a_native_peer_computes_what_our_model_computes(mode):
     from benchmarks import equality
 
@@ -108,6 +109,7 @@ def test_a_native_peer_computes_what_our_model_computes(mode):
 
 
 @pytest.mark.backend
+@pytest.mark.slow
 def test_a_peer_that_computes_something_else_is_found(monkeypatch):
     from benchmarks import equality
 

@@ -252,6 +252,7 @@ def test_clean_posts_have_no_headers_and_cross_posts_share_a_split() -> None:
         assert len(set(here)) == 1
 
 
+@pytest.mark.slow
 def test_the_real_posts() -> None:
     """The counts that the tutorial prints: 19,997 posts, of which one class has 997."""
     if "RESEARCH_NEWS20" not in os.environ:

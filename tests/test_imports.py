@@ -209,6 +209,7 @@ def run(code: str, *arguments: object, **environment: str) -> str:
     return finished.stdout
 
 
+@pytest.mark.slow
 def test_importing_a_command_imports_no_backend_yet():
     code = """
         import importlib, sys

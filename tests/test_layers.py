@@ -132,6 +132,7 @@ def test_neighbouring_units_are_independent():
     assert np.abs(at_each_lag).max() < 6 / np.sqrt(UNITS)
 
 
+@pytest.mark.slow
 def test_no_two_of_many_seeds_and_steps_share_a_mask():
     masks = {mask((128,), 0.5, seed, step).tobytes() for seed in range(8) for step in range(16)}
     assert len(masks) == 8 * 16

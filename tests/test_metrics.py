@@ -1,6 +1,7 @@
 """Scores of one run, against hand-made numbers and scikit-learn."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -70,6 +71,7 @@ def sample(examples, generator):
     return labels, np.where(generator.random(examples) < 0.7, labels, wrong)
 
 
+@pytest.mark.slow
 def test_bootstrap_equals_resampling_examples():
     generator = np.random.default_rng(1)
     labels, predictions = sample(300, generator)
@@ -81,6 +83,50 @@ def test_bootstrap_equals_resampling_examples():
     np.testing.assert_allclose(interval, np.quantile(scores, [0.025, 0.975]), atol=0.01)
 
 
+def interval_with_empty_cells(labels, predictions, classes):
+    """Return the interval from draws of whole confusion matrices, 100 at once."""
+    counts = confusion_matrix(labels, predictions, labels=range(classes))
+    generator = np.random.default_rng(0)
+    scores = []
+    for _ in range(20):
+        draws = generator.multinomial(counts.sum(), counts.ravel() / counts.sum(), 100)
+        draws = draws.reshape(-1, classes, classes)
+        right = np.diagonal(draws, axis1=1, axis2=2)
+        both = draws.sum(axis=1) + draws.sum(axis=2)
+        scores.append((2 * right / np.maximum(both, 1)).mean(axis=1))
+    return [*np.quantile(scores, [0.025, 0.975])]
+
+
+@pytest.mark.parametrize("numbers_at_once", [1, 5_000, 1_000_000])
+@pytest.mark.parametrize("last_is_empty", [False, True])
+def test_empty_cells_and_the_size_of_a_draw_change_no_number(
+    monkeypatch, numbers_at_once, last_is_empty
+):
+    monkeypatch.setattr(metrics, "_NUMBERS_AT_ONCE", numbers_at_once)
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, 9, 400)
+    predictions = np.where(generator.random(400) < 0.7, labels, generator.integers(0, 9, 400))
+    if last_is_empty:
+        predictions[labels == 8] = 0
+    interval = metrics.summary(labels, probabilities_for(predictions, 9))["macro_f1_interval"]
+    assert interval == interval_with_empty_cells(labels, predictions, 9)
+
+
+def test_many_classes_need_little_memory():
+    classes, examples = 5_000, 400
+    labels = np.arange(examples) * 7 % classes
+    predictions = (labels + labels % 3) % classes
+    probabilities = np.zeros((examples, classes), np.float32)
+    probabilities[np.arange(examples), predictions] = 1
+    tracemalloc.start()
+    metrics.summary(labels, probabilities)
+    metrics.by_class(labels, predictions, [str(number) for number in range(classes)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * classes**2  # half of a single confusion matrix
+
+
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     generator = np.random.default_rng(2)
     labels, predictions = sample(1_000_000, generator)
@@ -140,13 +186,17 @@ def test_confusion_has_labels_as_rows():
 
 def test_most_confused():
     matrix = np.array([[9, 1, 0], [5, 9, 1], [0, 0, 9]])
-    assert metrics.most_confused(matrix, NAMES, 2) == [
+    labels, predictions = (
+        np.repeat(of_cell, matrix.ravel()) for of_cell in np.indices((3, 3)).reshape(2, 9)
+    )
+    assert metrics.most_confused(labels, predictions, NAMES, 2) == [
         ("graphics", "atheism", 5),
         ("atheism", "graphics", 1),
     ]
-    assert len(metrics.most_confused(matrix, NAMES, 10)) == 3
-    with pytest.raises(ValueError, match=r"expected a confusion matrix of shape \(2, 2\)"):
-        metrics.most_confused(matrix, NAMES[:2], 2)
+    assert len(metrics.most_confused(labels, predictions, NAMES, 10)) == 3
+    assert metrics.most_confused(labels, labels, NAMES, 10) == []
+    with pytest.raises(ValueError, match="expected labels from 0 to 1, received 0 to 2"):
+        metrics.most_confused(labels, predictions, NAMES[:2], 2)
 
 
 def test_most_confident_mistakes():
@@ -204,9 +254,8 @@ def test_predictions_of_a_record_can_be_read_by_people():
 
 def test_a_record_keeps_what_the_single_functions_give():
     kept = metrics.by_class(LABELS, PREDICTIONS, NAMES)
-    matrix = metrics.confusion(LABELS, PREDICTIONS, 3)
     assert kept == {
         "per_class": metrics.per_class(LABELS, PREDICTIONS, NAMES),
-        "most_confused": metrics.most_confused(matrix, NAMES, 10),
+        "most_confused": metrics.most_confused(LABELS, PREDICTIONS, NAMES, 10),
         "predictions": metrics.predictions_by_class(LABELS, PREDICTIONS, NAMES),
     }

@@ -81,6 +81,7 @@ def test_an_optimizer_with_another_epsilon_is_noticed(computed):
     ]
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_named_and_its_traceback_is_shown(capfd):
     with pytest.raises(ValueError, match=r"run on nonesuch in float64.*KERAS_BACKEND.*above"):
         parity.compute("nonesuch", TASK)

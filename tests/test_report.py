@@ -6,14 +6,16 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused
+from conftest import HOSTILE, ROOT, assert_refused
+from markdown_it import MarkdownIt
 
 from research import report
 from research.config import Config
 from research.evaluation import records, tables
 from research.files import atomic
-from research.training import checkpoints
-from research.training.checkpoints import Position
+from research.processes import escape
+from research.training import checkpoints, run_folder
+from research.training.checkpoints import Position, Saver
 
 NAMES = ["ham", "spam"]
 EXAMPLES = 1000
@@ -98,6 +100,7 @@ def section(results):
     return records.section(read(results))
 
 
+@pytest.mark.slow
 def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
     shutil.copytree(ROOT / "results", tmp_path / "results")
     for folder in ("tables", "figures"):
@@ -119,6 +122,7 @@ def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
                 assert path.read_bytes() == committed[name].read_bytes(), f"{name}: run it again"
 
 
+@pytest.mark.slow
 def test_the_same_records_make_the_same_files(results):
     readme = results.parent / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
@@ -140,13 +144,12 @@ def test_the_same_records_make_the_same_files(results):
     assert "old" not in text
 
 
-def test_a_readme_without_both_marks_is_left_as_it_is(results, capsys):
-    readme = results.parent / "README.md"
+def test_a_readme_without_both_marks_is_left_as_it_is(tmp_path):
+    readme = tmp_path / "README.md"
     for text in ("mine", f"mine {report.BEGIN} and no end"):
         readme.write_text(text)
-        report.main(results)
+        assert not report.replace_table(readme, "a table")
         assert readme.read_text() == text
-        assert "README" not in capsys.readouterr().out
 
 
 def test_rows_are_means_over_seeds_sorted_by_accuracy(results):
@@ -329,19 +332,28 @@ def test_a_folder_without_records_is_refused(call, tmp_path):
     assert_refused(refusal, "expected records in ", "received none", "--record PATH")
 
 
-def test_the_record_of_a_run_has_all_its_parts(tmp_path):
-    parts = {part: {part: 1} for part in ("config", "data", "environment", "metrics")}
-    run = tmp_path / "run"
-    for part, content in parts.items():
-        with pytest.raises(FileNotFoundError, match=f"expected a run folder with {part}.json"):
-            records.of_run(run)
-        atomic.write_json(run / f"{part}.json", content)
-    atomic.write_json(run / "config.json", {"corpus_path": "/on/this/machine", "seed": 3})
-    checkpoints.save(run, Position(epoch=1, history=[{"epoch": 1}]), {"w": np.zeros(2)}, None)
-    assert records.of_run(run) == parts | {
-        "config": {"corpus_path": None, "seed": 3},
-        "history": [{"epoch": 1}],
-    }
+def test_the_record_of_a_run_has_all_its_parts_and_no_path(tmp_path):
+    config = {"corpus_path": "/on/this/machine", "vectors": "/on/this/machine/mine.vec", "seed": 3}
+    data = {"vectors": {"name": "/on/this/machine/mine.vec", "found": 2}}
+    inputs = run_folder.inputs(tmp_path, config, data, ["", "[UNK]"], {"backend": "jax"})
+    saver = Saver(tmp_path, inputs)
+    saver.write_inputs()
+    saver.save(Position(epoch=1, history=[{"epoch": 1}]), {"w": np.zeros(2)}, None)
+    with checkpoints.opened(tmp_path, "last") as checkpoint:
+        assert records.of_run(checkpoint, {"accuracy": 1}) == {
+            "config": {"corpus_path": None, "vectors": "mine.vec", "seed": 3},
+            "data": {"vectors": {"name": "mine.vec", "found": 2}},
+            "environment": [{"backend": "jax"}],
+            "metrics": {"accuracy": 1},
+            "history": [{"epoch": 1}],
+        }
+
+
+@pytest.mark.parametrize("content", [b'{"config": {}, "data"', b"[]", b'{"config": {}}'])
+def test_what_is_no_record_is_refused_by_name(results, content):
+    (results / "runs" / "r8" / "jax-seed3.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"expected .* in .*jax-seed3\.json, received"):
+        read(results)
 
 
 def test_a_protocol_without_a_test_split_says_so(results):
@@ -386,6 +398,39 @@ def test_markdown_and_latex_hold_the_same_cells():
         assert latex.count(line) == 1
     assert tables.markdown([]) == "No records yet."
     assert tables.latex([], "", "") == "% No records yet.\n"
+
+
+def test_cells_cannot_change_a_table():
+    cells = [{"method": HOSTILE, HOSTILE: "1"}, {"method": "-", HOSTILE: HOSTILE}]
+    page = MarkdownIt("commonmark").enable("table").parse(tables.markdown(cells, {"method": 0}))
+    assert [part.type for part in page].count("tr_open") == 3
+    shown = [part for part in page if part.type == "inline"]
+    name = escape.terminal(HOSTILE)
+    texts = ["".join(part.content for part in of_cell.children) for of_cell in shown]
+    assert texts == ["method", name, name, "1", "-", name]
+    kinds = {part.type for of_cell in shown for part in of_cell.children}
+    assert kinds == {"text", "strong_open", "strong_close"}
+
+    latex = tables.latex(cells, HOSTILE, "it", {"method": 0})
+    assert latex.count(escape.latex(HOSTILE)) == 4
+    assert latex.count(r"\\") == 3
+    assert r"\input" not in latex
+    assert "".join(latex.split("\n")).isprintable()
+
+
+def test_names_in_records_cannot_change_the_pages(results):
+    plain = tables.accuracy_markdown({"r8": section(results)}, [])
+    for path in (results / "runs").rglob("*.json"):
+        changed = atomic.read_json(path)
+        changed["environment"][0]["processor"] = HOSTILE
+        if "vectors" in changed["config"]:
+            changed["config"]["vectors"] = HOSTILE
+        atomic.write_json(path, changed)
+    hostile = tables.accuracy_markdown({"r8": section(results)}, [])
+    as_page = MarkdownIt("commonmark").enable("table").parse
+    assert [part.type for part in as_page(hostile)] == [part.type for part in as_page(plain)]
+    assert "".join(hostile.split("\n")).isprintable()
+    assert escape.markdown(HOSTILE) in hostile
 
 
 def test_published_figures_have_a_table_of_their_own(results):
