@@ -98,7 +98,7 @@ def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validat
     choose("the corpus", source.name, CORPORA)
     if source.path is not None and not source.path.exists():
         raise FileNotFoundError(
-            f"expected the corpus {source.name!r} at {source.path}, found nothing there; "
+            f"expected the corpus {source.name!r} at {str(source.path)!r}, found nothing there; "
             "check the path"
         )
     whole = _corpus(source.name, _read(source))
@@ -119,7 +119,7 @@ def _read(source: CorpusSource) -> Documents:
             if path is not None:
                 raise ValueError(
                     f"expected no path for {name!r}, which is fetched by its name, received "
-                    f"{path}; leave the path out, or choose folder, csv, jsonl or parquet"
+                    f"{str(path)!r}; leave the path out, or choose folder, csv, jsonl or parquet"
                 )
             return cardoso_cachopo.read(name)
     if path is None:

@@ -1,0 +1,115 @@
+"""UTF-8 text from files: a file as a whole, or line by line.
+
+What is not text in UTF-8 is refused, with the kind of file that it looks like. Nothing longer than
+`MAX_CHARACTERS` is held in memory at a time.
+"""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_CHARACTERS = 100_000_000
+"""The longest line, in characters, and the largest file that is read as a whole, in bytes."""
+
+PARQUET = b"PAR1"
+"""The first bytes of a Parquet file."""
+
+_UTF_16 = "text in UTF-16", "convert it, for example with: iconv -f utf-16 -t utf-8"
+_SIGNATURES = {
+    PARQUET + b"\x15": ("a Parquet file", "choose parquet as the corpus"),
+    b"PK\x03\x04": ("a zip archive or an Excel sheet", "unpack it, or save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0": ("an Excel sheet", "save it as CSV in UTF-8"),
+    b"\x1f\x8b": ("a file packed with gzip", "unpack it"),
+    b"BZh91AY&SY": ("a file packed with bzip2", "unpack it"),
+    b"\xfd7zXZ\0": ("a file packed with xz", "unpack it"),
+    b"\x28\xb5\x2f\xfd": ("a file packed with zstd", "unpack it"),
+    codecs.BOM_UTF16_LE: _UTF_16,
+    codecs.BOM_UTF16_BE: _UTF_16,
+}
+_LONGEST_SIGNATURE = max(map(len, _SIGNATURES))
+
+
+def shown(path: Path) -> str:
+    """Return a path in quotes, with escapes for the characters that a terminal would obey."""
+    return repr(str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises:
+      ValueError: the file is not UTF-8, or has more than `MAX_CHARACTERS` bytes.
+      OSError: it could not be read.
+    """
+    if path.stat().st_size > MAX_CHARACTERS:
+        raise _too_long(path, "file", "bytes")
+    data = path.read_bytes()
+    _check_signature(path, data[:_LONGEST_SIGNATURE])
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    r"""Yield the lines of a file, with their ends, and without a byte order mark.
+
+    A line ends with \n, \r\n or \r, so U+2028 and its like are part of a line.
+
+    Raises:
+      ValueError: the file is not UTF-8, or a line has more than `MAX_CHARACTERS` characters.
+      OSError: it could not be read.
+    """
+    with path.open("rb") as file:
+        _check_signature(path, file.read(_LONGEST_SIGNATURE))
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        try:
+            while line := lines.readline(MAX_CHARACTERS + 1):
+                if len(line) > MAX_CHARACTERS:
+                    raise _too_long(path, "line", "characters")
+                yield line
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path) from error
+
+
+def _check_signature(path: Path, start: bytes) -> None:
+    has_zeros = [byte == 0 for byte in start[:4]]
+    if has_zeros in ([False, True, False, True], [True, False, True, False]):
+        found = _UTF_16  # without a byte order mark
+    else:
+        matches = (found for first, found in _SIGNATURES.items() if start.startswith(first))
+        found = next(matches, ("", ""))
+    kind, advice = found
+    if kind:
+        raise ValueError(f"expected UTF-8 text in {shown(path)}, received {kind}; {advice}")
+
+
+def _too_long(path: Path, what: str, unit: str) -> ValueError:
+    return ValueError(
+        f"expected at most {MAX_CHARACTERS:,} {unit} in a {what}, received more in {shown(path)}; "
+        "divide it into documents"
+    )
+
+
+def _not_utf8(path: Path) -> ValueError:
+    offset, byte = _first_bad_byte(path)
+    return ValueError(
+        f"expected UTF-8 text in {shown(path)}, received the byte 0x{byte:02x} at byte offset "
+        f"{offset:,}; convert the file, for example with: iconv -f latin1 -t utf-8"
+    )
+
+
+def _first_bad_byte(path: Path) -> tuple[int, int]:
+    """Return where a file stops being UTF-8, as a byte offset, and the byte there."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        while True:
+            begun, _ = decoder.getstate()  # a character that the last chunk cut in two
+            start = file.tell() - len(begun)
+            chunk = file.read(1 << 20)
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                return start + error.start, error.object[error.start]
+            if not chunk:  # somebody has changed the file since it was read
+                raise OSError(f"expected {shown(path)} to stay as it is, received other bytes")
