@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,19 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
     assert files(tmp_path) == {"file.txt": b"before"}
 
 
-def test_a_file_is_on_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+def test_a_power_cut_brings_back_neither_half_a_file_nor_the_old_one(tmp_path, monkeypatch):
     happened = []
     fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda n: (happened.append("synced"), fsync(n)))
+
+    def record(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        happened.append("folder" if is_folder else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
     monkeypatch.setattr(Path, "replace", lambda *p: (happened.append("renamed"), replace(*p)))
     atomic.write(tmp_path / "file.txt", b"content")
-    assert happened == ["synced", "renamed"]
+    assert happened == ["file", "renamed", "folder"]
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
@@ -81,16 +88,7 @@ def test_a_file_that_is_not_json_is_refused_by_name(tmp_path, content):
         atomic.read_json(tmp_path / "file.json")
 
 
-def test_arrays_are_read_by_numpy(tmp_path):
-    atomic.write_arrays(tmp_path / "predictions.npz", ARRAYS)
-    with np.load(tmp_path / "predictions.npz", allow_pickle=False) as arrays:
-        assert set(arrays) == set(ARRAYS)
-        for name, value in ARRAYS.items():
-            assert arrays[name].dtype == value.dtype
-            np.testing.assert_array_equal(arrays[name], value)
-
-
-def test_a_pickle_is_never_written(tmp_path):
-    with pytest.raises(ValueError, match="allow_pickle"):
-        atomic.write_arrays(tmp_path / "predictions.npz", {"a": np.array([{}], dtype=object)})
-    assert files(tmp_path) == {}
+def test_a_path_that_is_not_unicode_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected Unicode .* received '.*/a\\udcff'; rename"):
+        atomic.write_json(tmp_path / "a.json", {"corpus_path": "/of/the/user/a\udcff"})
+    assert list(tmp_path.iterdir()) == []

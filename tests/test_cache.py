@@ -1,18 +1,19 @@
 """The cache: an entry is complete and intact, or it is built again."""
 
+import contextlib
 import errno
 import functools
 import json
 import multiprocessing
+import os
 import shutil
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-import filelock
 import pytest
 from conftest import HANG_S
 
-from research.files import cache
+from research.files import cache, locks, moves
 
 KEY = {"name": "letters", "format": 1}
 
@@ -128,7 +129,7 @@ def test_a_read_only_cache_gives_what_it_holds(monkeypatch: pytest.MonkeyPatch) 
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    monkeypatch.setattr(filelock, "FileLock", refuse)
+    monkeypatch.setattr(locks, "hold", refuse)
     assert cache.cached("letters", KEY, never) == entry
     with pytest.raises(OSError, match=r"Read-only.*set RESEARCH_CACHE"):
         cache.cached("letters", {"name": "others"}, never)
@@ -141,6 +142,28 @@ def test_an_unreadable_source_is_not_blamed_on_the_cache() -> None:
     with pytest.raises(PermissionError, match=r"secret.txt") as raised:
         cache.cached("letters", KEY, reads_a_secret)
     assert "RESEARCH_CACHE" not in str(raised.value)
+
+
+def test_an_entry_is_moved_to_its_place_durably(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = []
+    move = moves.move
+    monkeypatch.setattr(moves, "move", lambda *paths: (moved.append(paths), move(*paths)))
+    entry = cache.cached("letters", KEY, write_letters)
+    assert moved == [(entry.with_suffix(".partial"), entry)]
+
+
+def test_who_waits_for_an_entry_is_told_who_builds_it(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = cache.cached("letters", KEY, write_letters)
+    shutil.rmtree(entry)
+    monkeypatch.setattr(locks, "SAY_AFTER_S", 0)
+    with contextlib.ExitStack() as held:
+        held.enter_context(locks.hold(entry.with_suffix(".lock")))
+        monkeypatch.setattr(locks.time, "sleep", lambda _: held.close())
+        cache.cached("letters", KEY, write_letters)
+    lock = entry.with_suffix(".lock")
+    assert capsys.readouterr().err.startswith(f"waiting for {lock}, which process {os.getpid()} on")
 
 
 def logged_build(folder: Path, log: Path) -> None:

@@ -1,7 +1,9 @@
 """Downloads of wheels and URLs, with a stand-in for pip and a server on this machine."""
 
+import errno
 import functools
 import http.server
+import os
 import shutil
 import subprocess
 import sys
@@ -136,7 +138,7 @@ def remote(source: Path) -> Iterator[RemoteFile]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/{source.name}"
-        yield RemoteFile(url, source.name, cache.sha256_of(source))
+        yield RemoteFile(url, source.name, source.stat().st_size, cache.sha256_of(source))
         server.shutdown()
 
 
@@ -155,6 +157,28 @@ def test_a_download_with_another_digest_is_not_kept(remote: RemoteFile, own_cach
     assert [path.name for path in (own_cache / "downloads").iterdir()] == ["words.txt.lock"]
 
 
+def test_a_download_that_is_too_long_is_cut_off(
+    remote: RemoteFile, source: Path, own_cache: Path
+) -> None:
+    source.write_bytes(bytes(10**7))
+    limit = f"{remote.max_bytes} bytes"
+    with pytest.raises(OSError, match=rf"received 'more than {limit}'; download that file"):
+        downloads.fetch_url(remote)
+    assert [path.name for path in (own_cache / "downloads").iterdir()] == ["words.txt.lock"]
+
+
+def test_a_full_disk_is_said_in_one_line(
+    remote: RemoteFile, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fill_the_disk)  # some file systems notice no earlier
+    with pytest.raises(OSError, match=r"words.txt: No space left.*free some space"):
+        downloads.fetch_url(remote)
+    assert [path.name for path in (own_cache / "downloads").iterdir()] == ["words.txt.lock"]
+
+
 def test_a_file_that_is_there_is_checked_too(remote: RemoteFile) -> None:
     downloads.fetch_url(remote).write_text("changed")
     with pytest.raises(ValueError, match=r"expected SHA-256 .*words\.txt.*delete that file"):
@@ -164,7 +188,7 @@ def test_a_file_that_is_there_is_checked_too(remote: RemoteFile) -> None:
 def test_a_url_that_is_not_there_says_where_to_put_the_file(
     remote: RemoteFile, own_cache: Path
 ) -> None:
-    missing = RemoteFile(f"{remote.url}.zip", "x.zip", sha256=None)
+    missing = RemoteFile(f"{remote.url}.zip", "x.zip", 100, sha256=None)
     with pytest.raises(OSError, match=f"404.*put it at {own_cache / 'downloads' / 'x.zip'}"):
         downloads.fetch_url(missing)
 

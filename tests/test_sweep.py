@@ -107,6 +107,8 @@ def recorded(tiny, tmp_path, monkeypatch):
     record = {
         "config": config.to_json(),
         "data": {"corpus_digest": corpora.load(config.corpus_source).digest},
+        "environment": [],
+        "metrics": {},
         "history": [{"epoch": epoch, "validation_accuracy": epoch / 4} for epoch in (1, 2)],
     }
     path = tmp_path / "results" / "runs" / "kim" / f"{NAME}.json"
@@ -138,6 +140,16 @@ def test_a_record_of_other_options_is_not_taken_for_it(recorded, sweep_kim):
     assert code == 1
     record = f"results/runs/kim/{NAME}.json"
     assert f"expected {record} with epochs 3, received it with epochs 2; move" in out
+    assert out.endswith("1 runs: 1 failed\n")
+
+
+@pytest.mark.parametrize("content", ["", '{"config": {', "[]", '{"config": {}}'])
+def test_a_half_written_record_is_the_failure_of_one_job(recorded, sweep_kim, content):
+    recorded.write_text(content)
+    code, out, _ = sweep_kim()
+    assert code == 1
+    assert f"failed kim/{NAME}: expected " in out
+    assert f"results/runs/kim/{NAME}.json, received " in out
     assert out.endswith("1 runs: 1 failed\n")
 
 
@@ -294,15 +306,7 @@ def on_ray(patient_ray, tmp_path, monkeypatch):
         yield connected
 
 
-def is_waited_for(path):
-    """Says whether a process waits for the lock on a file."""
-    inode = f":{path.stat().st_ino} "
-    locks = Path("/proc/locks").read_text().splitlines()
-    return any("->" in line and inode in line for line in locks)
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="needs Linux's list of locks")
 def test_a_run_whose_worker_dies_begins_again_once_nothing_is_left_of_it(on_ray):
     Path("orphan.py").write_text(ORPHAN)
     job = on_ray.start([["orphan"]], {}, Path("log"))
@@ -315,7 +319,8 @@ def test_a_run_whose_worker_dies_begins_again_once_nothing_is_left_of_it(on_ray)
         wait_for(Path("worker").exists, is_alive)
         worker, niceness = map(int, Path("worker").read_text().split())
         os.kill(worker, signal.SIGKILL)
-        wait_for(lambda: is_waited_for(Path("log")), is_alive)
+        waiting = f"waiting for {Path('log.lock').absolute()}, which another process holds"
+        wait_for(lambda: waiting in Path("log").read_text(), is_alive)
     finally:
         Path("may end").touch()
     wait_for(lambda: not is_alive(), lambda: True)

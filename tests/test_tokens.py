@@ -140,7 +140,10 @@ def test_a_huge_word_is_not_learned():
     assert tokens.encode(texts, vocabulary, 3).tolist() == [[4, 3, 1], [2, 1, 0]]
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"))))
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=1)
+
+
+@given(st.lists(WORDS.filter(lambda word: word != "[UNK]"), unique=True))
 def test_vocabulary_file_round_trip(tmp_path_factory, words):
     path = tmp_path_factory.getbasetemp() / "vocabulary.txt"
     path.write_bytes(tokens.vocabulary_file(["", "[UNK]", *words]))
@@ -236,6 +239,7 @@ for work in [
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.slow
 def test_a_warm_cache_needs_no_tensorflow_and_a_cold_one_says_so(backend):
     pytest.importorskip(backend)
     vocabulary = tokens.learn_vocabulary(["the cat", "the dog"], 10)

@@ -208,7 +208,8 @@ VOCABULARY = ["", "[UNK]", "of", "bird", "the"]
 
 
 def small_vectors() -> word_vectors.Vectors:
-    return word_vectors.Vectors(["the", "of", ""], np.array([[1, 2], [3, 5], [9, 9]], np.float32))
+    matrix = np.array([[1, 2], [3, 5], [9, 9]], np.float32)
+    return word_vectors.Vectors(["the", "of", ""], matrix, "digest")
 
 
 def test_the_matrix_has_a_row_for_each_word():

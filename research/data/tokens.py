@@ -88,7 +88,10 @@ def encode(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
     """
     _check_encoding(texts, vocabulary, sequence_length)
     token_ids = np.empty((len(texts), sequence_length), np.int32)
-    _encode_into(token_ids, texts, vocabulary)
+    start = 0
+    for batch in _encode_batches(texts, vocabulary, sequence_length):
+        token_ids[start : start + len(batch)] = batch
+        start += len(batch)
     return token_ids
 
 
@@ -106,11 +109,13 @@ def encode_cached(
     _check_encoding(texts, vocabulary, sequence_length)
 
     def build(folder: Path) -> None:
-        token_ids = np.lib.format.open_memmap(
-            folder / "token_ids.npy", "w+", np.int32, (len(texts), sequence_length)
-        )
-        _encode_into(token_ids, texts, vocabulary)
-        token_ids.flush()
+        # Not a mapped array: if the disk is full, the system kills who writes into one.
+        shape = (len(texts), sequence_length)
+        header = {"descr": "<i4", "fortran_order": False, "shape": shape}
+        with (folder / "token_ids.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for token_ids in _encode_batches(texts, vocabulary, sequence_length):
+                file.write(token_ids.tobytes())
 
     key = {
         "format": _CACHE_FORMAT,
@@ -143,15 +148,29 @@ def read_vocabulary(path: Path) -> list[str]:
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is not UTF-8, ends within a word, or does not start with `SPECIAL_WORDS`.
+      ValueError: as `parse_vocabulary`.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"expected a vocabulary file at {path}, found none; pass the vocabulary.txt of a run"
         )
+    return parse_vocabulary(path.read_bytes(), path)
+
+
+def parse_vocabulary(content: bytes, path: Path) -> list[str]:
+    """Return the words in the content of a vocabulary file.
+
+    Args:
+      content: its bytes, as `vocabulary_file` makes them.
+      path: where it is, for the message of an error.
+
+    Raises:
+      ValueError: it is not UTF-8, ends within a word, does not start with `SPECIAL_WORDS`, or holds
+        a word twice or one that is longer than those that are learned.
+    """
     try:
         # Not splitlines, which also splits at characters that words may hold, such as U+0085.
-        *vocabulary, rest = path.read_bytes().decode().split("\n")
+        *vocabulary, rest = content.decode().split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"expected UTF-8 in {path}, received {error}; restore the file from its run"
@@ -159,7 +178,15 @@ def read_vocabulary(path: Path) -> list[str]:
     if rest or tuple(vocabulary[:2]) != SPECIAL_WORDS:
         raise ValueError(
             f"expected {path} to start with an empty line and a line '[UNK]', and to end with a "
-            f"line feed, received {vocabulary[:2]} and {rest[:40]!r}; restore the file from its run"
+            f"line feed, received {[word[:40] for word in vocabulary[:2]]} and {rest[:40]!r}; "
+            "restore the file from its run"
+        )
+    longest = max(vocabulary, key=lambda word: len(word.encode()))
+    if len(set(vocabulary)) < len(vocabulary) or len(longest.encode()) > _LONGEST_WORD_BYTES:
+        raise ValueError(
+            f"expected in {path} each word once, of up to {_LONGEST_WORD_BYTES:,} bytes, received "
+            f"{len(vocabulary):,} words, {len(set(vocabulary)):,} distinct, the longest "
+            f"{longest[:40]!r} of {len(longest.encode()):,} bytes; restore the file from its run"
         )
     return vocabulary
 
@@ -185,13 +212,13 @@ def _check_encoding(texts: Sequence[str], vocabulary: Sequence[str], sequence_le
         )
 
 
-def _encode_into(token_ids: np.ndarray, texts: Sequence[str], vocabulary: Sequence[str]) -> None:
-    """Fill `token_ids` (`int32[examples, sequence_length]`) with the words of the texts."""
-    vectorize = _vectorizer(tuple(vocabulary), token_ids.shape[1])
-    start = 0
+def _encode_batches(
+    texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
+) -> Iterator[np.ndarray]:
+    """Yield `encode` of the texts in parts, `int32[examples, sequence_length]`."""
+    vectorize = _vectorizer(tuple(vocabulary), sequence_length)
     for batch in _batches(texts):
-        token_ids[start : start + len(batch)] = vectorize(batch).numpy()
-        start += len(batch)
+        yield vectorize(batch).numpy().astype("<i4")
 
 
 @functools.lru_cache(maxsize=2)  # so that labelling texts one by one builds it once

@@ -35,6 +35,7 @@ _GLOVE_WHEEL = WheelFile(
 _GLOVE_ZIP = RemoteFile(
     url="https://nlp.stanford.edu/data/glove.6B.zip",
     filename="glove.6B.zip",
+    max_bytes=900_000_000,  # it has 862 MB
     sha256="617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
 )
 
@@ -49,10 +50,12 @@ class Vectors:
     """Words and their vectors: row i of `matrix` is the vector of word i.
 
     `matrix` is `float32[words, embedding_dim]`, read-only, mapped from a file. All words differ.
+    `digest` tells the source of the vectors from any other.
     """
 
     words: list[str]
     matrix: np.ndarray
+    digest: str
 
 
 def load_vectors(name_or_path: str) -> Vectors:
@@ -66,7 +69,7 @@ def load_vectors(name_or_path: str) -> Vectors:
       OSError: the vectors of a name could not be fetched.
     """
     if random := _RANDOM.fullmatch(name_or_path):
-        return Vectors([], np.empty((0, int(random[1])), np.float32))
+        return Vectors([], np.empty((0, int(random[1])), np.float32), name_or_path)
     if name_or_path == "glove.6B.50d":
         source, rows = f"{_GLOVE_WHEEL.sha256}/50d", _wheel_rows()
     elif name_or_path in VECTORS:
@@ -80,7 +83,13 @@ def load_vectors(name_or_path: str) -> Vectors:
     folder = cache.cached("vectors", key, lambda folder: _write(folder, rows))
     # Not splitlines, which also splits at characters that words may hold, such as U+0085.
     words = (folder / "words.txt").read_bytes().decode().split("\n")[:-1]
-    return Vectors(words, np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False))
+    matrix = np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False)
+    return Vectors(words, matrix, source)
+
+
+def is_path(name_or_path: str) -> bool:
+    """Return whether vectors are given by the path of a file, and not by name."""
+    return name_or_path not in VECTORS and not _RANDOM.fullmatch(name_or_path)
 
 
 def embedding_matrix(
@@ -182,7 +191,10 @@ def _write(folder: Path, rows: Iterable[Row]) -> None:
                 numbers.write(vector.tobytes())
     # A .npy file starts with the shape, which is known only now.
     matrix = np.memmap(numbers_file, "<f4", "r").reshape(len(words), -1)
-    np.save(folder / "matrix.npy", matrix)
+    with (folder / "matrix.npy").open("wb") as file:  # np.save does not tell that a disk is full
+        header = np.lib.format.header_data_from_array_1_0(matrix)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(matrix.data)
     del matrix
     numbers_file.unlink()
     (folder / "words.txt").write_bytes(b"".join(word + b"\n" for word in words))

@@ -1,19 +1,34 @@
 """Files are replaced as a whole: a reader sees the old content or the new, never a mixture."""
 
 import contextlib
-import io
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from research.files import moves
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically."""
-    write(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value as the content of a JSON file.
+
+    Raises:
+      ValueError: a text in it is no Unicode, such as a path with other bytes.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        received = text[max(0, error.start - 60) : error.end]
+        raise ValueError(
+            f"expected Unicode in paths and names, received {received!a}; rename what has other "
+            "bytes in its name"
+        ) from None
 
 
 def write(path: Path, content: bytes) -> None:
@@ -24,12 +39,13 @@ def write(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        moves.make_folder(path.parent)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        moves.sync(path.parent)  # or a power cut could bring the old content back
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -46,21 +62,22 @@ def read_json(path: Path) -> Any:
       FileNotFoundError: there is no such file.
       ValueError: it is not JSON.
     """
+    return parse_json(path.read_bytes(), path)
+
+
+def parse_json(content: bytes, path: Path) -> Any:
+    """Return the value of a JSON file.
+
+    Args:
+      content: its bytes.
+      path: where it is, for the message of an error.
+
+    Raises:
+      ValueError: it is not JSON, or is nested too deeply.
+    """
     try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"expected JSON in {path}, received something else ({error}); restore the file"
         ) from None
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays to an `.npz` file atomically."""
-    write(path, npz(arrays))
-
-
-def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return named arrays as the content of an `.npz` file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()

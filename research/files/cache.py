@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import platformdirs
+
+from research.files import locks, moves
 
 _DIGESTS = "digests.json"
 CANNOT_WRITE = {
@@ -67,7 +68,7 @@ def cached(kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
         return entry
     with explain_errors(entry):
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(entry.with_suffix(".lock")):
+        with locks.hold(entry.with_suffix(".lock")):
             if _is_intact(entry, canonical):  # another process built it while this one waited
                 return entry
             if entry.exists():
@@ -82,7 +83,7 @@ def cached(kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> 
                 partial.mkdir()
                 build(partial)
                 _write_digests(partial, canonical)
-                partial.rename(entry)
+                moves.move(partial, entry)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return entry

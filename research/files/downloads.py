@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-import filelock
-
+from research.files import locks, moves
 from research.files.cache import CANNOT_WRITE, cache_dir, cached, explain_errors, sha256_of
 
 
@@ -31,11 +31,13 @@ class RemoteFile:
     Attributes:
       url: where the file is published.
       filename: its name in the cache.
+      max_bytes: the most that it may have.
       sha256: None if the caller checks the content instead.
     """
 
     url: str
     filename: str
+    max_bytes: int
     sha256: str | None
 
 
@@ -82,7 +84,7 @@ def fetch_url(file: RemoteFile) -> Path:
     if not target.exists():
         with explain_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(target.with_name(f"{file.filename}.lock")):
+            with locks.hold(target.with_name(f"{file.filename}.lock")):
                 if not target.exists():  # another process may have fetched it meanwhile
                     _download(file, target)
     if file.sha256 is not None:
@@ -127,14 +129,17 @@ def _download(file: RemoteFile, target: Path) -> None:
 
     _say(f"fetching {file.filename} from {file.url}")
     pooch.get_logger().setLevel("WARNING")  # the line above says the same
+    stream = pooch.HTTPDownloader(progressbar=sys.stderr.isatty())
+
+    def download(url: str, path: str, _: object) -> None:
+        with Path(path).open("wb") as output:
+            stream(url, _Limited(output, file.max_bytes), None)
+
     try:
-        pooch.retrieve(
-            file.url,
-            known_hash=f"sha256:{file.sha256}" if file.sha256 else None,
-            fname=target.name,
-            path=target.parent,
-            progressbar=sys.stderr.isatty(),
-        )
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            known_hash = f"sha256:{file.sha256}" if file.sha256 else None
+            pooch.retrieve(file.url, known_hash, target.name, folder, downloader=download)
+            moves.move(Path(folder, target.name), target)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
             raise
@@ -143,6 +148,19 @@ def _download(file: RemoteFile, target: Path) -> None:
             f"expected {file.filename} from {file.url}, received '{reason}'; download that file "
             f"on another machine, and put it at {target}"
         ) from error
+
+
+class _Limited:
+    """A file that takes at most `max_bytes`, since a server may send without end."""
+
+    def __init__(self, output: BinaryIO, max_bytes: int) -> None:
+        self._output, self._max_bytes = output, max_bytes
+        self.flush = output.flush
+
+    def write(self, data: bytes) -> None:
+        if self._output.tell() + len(data) > self._max_bytes:
+            raise ValueError(f"more than {self._max_bytes:,} bytes")
+        self._output.write(data)
 
 
 def _say(line: str) -> None:

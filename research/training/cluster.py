@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from research.files import locks
+
 # Where PyTorch, TensorFlow and, for JAX, XLA look for the number of their threads.
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
 
@@ -160,31 +162,36 @@ def execute(
     Raises:
       KeyboardInterrupt: Ray cancelled the task; the running command was told and has ended.
     """
-    import fcntl  # which Windows lacks
-
     # Ray cancels a task by SIGINT. A shell that starts a sweep in the background makes its
     # processes ignore that signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Ray sets OMP_NUM_THREADS for its workers, but a run must be the same as without Ray.
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     environment |= {**settings, "PYTHONUNBUFFERED": "1"}
-    with (folder / log).open("ab+") as output:
+    with (folder / log).open("ab+", buffering=0) as output:
+
+        def say(line: str) -> None:
+            output.write(f"{line}\n".encode())
+
         # The commands inherit the lock. If a worker dies and leaves its training behind, the next
         # worker waits here until that has ended, so a run folder never has two writers.
-        fcntl.flock(output, fcntl.LOCK_EX)
-        for command in commands:
-            reason = _run_command(command, environment, folder, output)
-            if reason:
-                return reason
+        with locks.hold((folder / log).with_suffix(".lock"), say=say) as lock:
+            for command in commands:
+                reason = _run_command(command, environment, folder, output, lock)
+                if reason:
+                    return reason
     return ""
 
 
 def _run_command(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, output: BinaryIO
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    output: BinaryIO,
+    lock: int,
 ) -> str:
     """Run one command, with its output in a file, and return why it failed, or ""."""
     output.write(f"$ python -m {shlex.join(command)}\n".encode())
-    output.flush()
     begin = output.tell()
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
@@ -193,6 +200,7 @@ def _run_command(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
+        pass_fds=[lock],
     )
     try:
         while process.poll() is None:  # Ray interrupts Python, but no system call
