@@ -1,12 +1,16 @@
 """The tokenizer in ONNX: that it gives the token ids that TextVectorization gives."""
 
+import sys
+
 import numpy as np
 import pytest
+from conftest import python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.data import tokens
 
+onnx = pytest.importorskip("onnx", reason="needs the extra export")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
 pytest.importorskip("onnxscript", reason="needs the extra export")
 
@@ -22,8 +26,12 @@ LENGTH = 5
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    model = onnx_tokenizer.tokenizer(VOCABULARY, LENGTH)
+def model():
+    return onnx_tokenizer.tokenizer(VOCABULARY, LENGTH)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(model):
     session = onnxruntime.InferenceSession(model.SerializeToString())
 
     def run(texts):
@@ -64,3 +72,27 @@ def test_onnx_treats_each_character_as_text_vectorization_does(tokenizer):
 def test_onnx_tokenizes_any_number_of_texts(tokenizer):
     for texts in ([""], ["", " !"], ["the " * 1_000, ""], ["?a" * 3_000, "dont"], ["the"] * 300):
         np.testing.assert_array_equal(tokenizer(texts), tokens.encode(texts, VOCABULARY, LENGTH))
+
+
+def test_the_model_is_as_the_format_demands(model):
+    onnx.checker.check_model(model)
+
+
+PEAK = """
+import resource, sys
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+session.run(None, {"texts": np.array(["the " * 200_000, *["dont"] * 199], object)})
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts the peak in kilobytes")
+def test_a_long_text_costs_no_memory_for_the_others(model, tmp_path):
+    onnx.save(model, tmp_path / "tokenizer.onnx")
+    answer = python("-c", PEAK, tmp_path / "tokenizer.onnx")
+    assert answer.code == 0, answer.err
+    assert int(answer.out) < 200_000_000  # padded to the longest, the words alone take 1.3 GB
