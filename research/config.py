@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from research.data import word_vectors
 from research.data.corpora import CorpusSource
 from research.models.options import ModelOptions
 from research.training import run_folder
@@ -107,28 +108,39 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as JSON values; paths become absolute."""
-        return {
+        options = {
             name: str(value.resolve()) if isinstance(value, Path) else value
             for name, value in dataclasses.asdict(self).items()
         }
+        if word_vectors.is_path(self.vectors):
+            options["vectors"] = str(Path(self.vectors).resolve())
+        return options
 
     @classmethod
     def read(cls, run: Path) -> "Config":
         """Return the options of a run, from its `config.json`.
 
-        An option that is younger than the run has its default.
-
         Raises:
           FileNotFoundError: `run` is no run folder.
           ValueError: an option is unknown, of another type or out of its range.
         """
-        content = run_folder.read_bytes(run / "config.json")
+        path = run / "config.json"
+        return cls.parse(run_folder.read_bytes(path), path)
+
+    @classmethod
+    def parse(cls, content: bytes, path: Path) -> "Config":
+        """Return the options in the content of a `config.json`.
+
+        An option that is younger than the run has its default.
+
+        Args:
+          content: its bytes.
+          path: where it is, for the message of an error.
+
+        Raises:
+          ValueError: an option is unknown, of another type or out of its range.
+        """
         try:  # strict: neither the text "20" nor true is a number
             return TypeAdapter(cls).validate_json(content, strict=True, extra="forbid")
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise ValueError(
-                f"expected the options of a run in {run / 'config.json'}, received {place}: "
-                f"{first['msg']}; restore the file, or train again"
-            ) from None
+            raise run_folder.not_as_expected("the options of a run", path, error) from None

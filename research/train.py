@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,11 +19,11 @@ from research.config import Config
 from research.data import corpora, tokens, word_vectors
 from research.evaluation import figures, metrics
 from research.models import registry
-from research.processes import backends, command
+from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.processes.stopping import StopRequest
 from research.training import checkpoints, run_folder
-from research.training.checkpoints import Position
+from research.training.checkpoints import Position, Saver
 from research.training.progress import Display
 
 if TYPE_CHECKING:
@@ -83,30 +83,33 @@ def train(
     """
     backend = backends.select()
     registry.check(config.model, config.sequence_length)
-    run = run_dir or run_folder.new_folder(experiment, backend, config.seed)
-    has_begun = run_folder.check_free(run, resume)
-    from research.training.devices import device_name  # with Keras, which takes seconds
+    with run_folder.claimed(run_dir, experiment, backend, config.seed) as run:
+        has_begun = run_folder.has_begun(run, resume)
+        if has_begun:
+            check_same_options(run, config)
+        from research.training.devices import device_name  # with Keras, which takes seconds
 
-    if resume and not has_begun:  # lets schedulers always pass --resume
-        print(f"no run in {run} yet, so this begins one")
-    what = f"continuing {run}" if has_begun else f"training {experiment!r}"
-    print(f"{what} with {backend} on {device_name()}", flush=True)
+        if resume and not has_begun:  # lets schedulers always pass --resume
+            print(f"no run in {escape.terminal(run)} yet, so this begins one")
+        what = f"continuing {escape.terminal(run)}" if has_begun else f"training {experiment!r}"
+        print(f"{what} with {backend} on {device_name()}", flush=True)
 
-    data = prepare_data(config)
-    model, seconds = build_model(config, data)
-    trainer = build_trainer(config, model, len(data.labels))
-    description = data.description | {"parameters": model.count_params()}
-    position = Position(seconds=seconds)
-    if has_begun:
-        run_folder.check_same_data(run, description)
-        if checkpoints.exists(run):
-            position = checkpoints.load_position(run)
-            trainer.restore(checkpoints.load_arrays(run, "last"))
-    run_folder.write_inputs(run, config.to_json(), description, data.vocabulary)
-    run_folder.log_environment(run, backend, device_name(), position.epoch, position.step)
-
-    history = fit(trainer, data, config, run, position, stop)
-    figures.learning_curves(history, run / "learning_curves")
+        data = prepare_data(config)
+        model, seconds = build_model(config, data)
+        trainer = build_trainer(config, model, len(data.labels))
+        description = data.description | {"parameters": model.count_params()}
+        position = Position(seconds=seconds)
+        if has_begun:
+            run_folder.check_same_data(run, description)
+            if checkpoints.exists(run):
+                position = restore(trainer, run)
+        process = run_folder.process_entry(backend, device_name(), position.epoch, position.step)
+        saver = Saver(
+            run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
+        )
+        saver.write_inputs()
+        history = fit(trainer, data, config, saver, position, stop)
+        figures.learning_curves(history, run / "learning_curves")
     if config.train_on == "train":
         best = best_epoch(history)
         print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
@@ -124,7 +127,7 @@ def prepare_data(config: Config) -> Data:
     token_ids = tokens.encode_cached(texts, vocabulary, config.sequence_length)
     validation_ids = tokens.encode_cached(validation.texts, vocabulary, config.sequence_length)
     print(
-        f"corpus {corpus.name}: {len(corpus.class_names)} classes, learning from "
+        f"corpus {escape.terminal(corpus.name)}: {len(corpus.class_names)} classes, learning from "
         f"{len(token_ids):,} examples of {config.train_on}, {len(vocabulary):,} words",
         flush=True,
     )
@@ -134,8 +137,8 @@ def prepare_data(config: Config) -> Data:
     )
     found = len(vocabulary) - len(missing)
     print(
-        f"vectors {config.vectors}: {embeddings.shape[1]} dimensions, {found:,} words found, "
-        f"{len(missing):,} not",
+        f"vectors {escape.terminal(config.vectors)}: {embeddings.shape[1]} dimensions, "
+        f"{found:,} words found, {len(missing):,} not",
         flush=True,
     )
     description = {
@@ -146,6 +149,7 @@ def prepare_data(config: Config) -> Data:
         "vocabulary_size": len(vocabulary),
         "embedding_dim": embeddings.shape[1],
         "vectors": {"name": config.vectors, "found": found, "missing": len(missing)},
+        "vectors_digest": vectors.digest,
     }
     return Data(
         token_ids=token_ids,
@@ -187,11 +191,39 @@ def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Train
     return Trainer(model, config.optimizer, config.learning_rate, decay_steps)
 
 
+def check_same_options(run: Path, given: Config) -> None:
+    """Check that a run is resumed with its own options.
+
+    More epochs only make a run longer. Anything else would make it another run, and so would more
+    epochs if the learning rate depends on their number.
+
+    Raises:
+      ValueError: an option differs.
+    """
+    saved = Config.read(run)
+    if saved.learning_rate_schedule == "constant" and given.epochs > saved.epochs:
+        given = replace(given, epochs=saved.epochs)
+    options = given.to_json()
+    for name, before in saved.to_json().items():
+        if before != options[name]:
+            raise ValueError(
+                f"expected --{name.replace('_', '-')} {before}, with which {run} was "
+                f"started, received {options[name]}; leave the option out, or start a new run"
+            )
+
+
+def restore(trainer: "Trainer", run: Path) -> Position:
+    """Give a trainer the state of the last checkpoint, and return where the run stands."""
+    with checkpoints.opened(run, "last") as checkpoint:
+        trainer.restore(checkpoint.arrays(trainer.forms()))
+        return checkpoint.position
+
+
 def fit(
     trainer: "Trainer",
     data: Data,
     config: Config,
-    run: Path,
+    saver: Saver,
     position: Position,
     stop: Callable[[], bool],
 ) -> list[dict[str, Any]]:
@@ -199,10 +231,10 @@ def fit(
     steps = math.ceil(len(data.labels) / config.batch_size)
     with Display(config.epochs, steps) as display:
         while position.epoch < config.epochs:
-            running = train_epoch(trainer, data, config, run, position, display, stop)
+            running = train_epoch(trainer, data, config, saver, position, display, stop)
             # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
             state = trainer.state()
-            check_finite("weights", state.values(), run, config, position)
+            check_finite("weights", state.values(), saver.run, config, position)
             record = {
                 "epoch": position.epoch + 1,
                 **running,
@@ -210,15 +242,15 @@ def fit(
                 "step_time_ms": 1000 * position.seconds / position.step,
                 **(validation_scores(trainer.model, data) if config.train_on == "train" else {}),
             }
-            display.epoch(record)
             history = [*position.history, record]
             best = best_epoch(history)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = trainer.weights() if best is record else None
-            checkpoints.save(run, position, state, best_weights)
-            run_folder.write_history(run, history)
+            saver.save(position, state, best_weights)
+            run_folder.write_history(saver.run, history)
+            display.epoch(record)  # once it is saved, since the output may be a closed pipe
             if stop() and position.epoch < config.epochs:
-                raise Interrupted(how_to_resume(run, position))
+                raise Interrupted(how_to_resume(saver.run, position))
     return position.history
 
 
@@ -226,7 +258,7 @@ def train_epoch(
     trainer: "Trainer",
     data: Data,
     config: Config,
-    run: Path,
+    saver: Saver,
     position: Position,
     display: Display,
     stop: Callable[[], bool],
@@ -241,11 +273,11 @@ def train_epoch(
     ):
         position.step = step
         position.seconds = time.perf_counter() - started
-        check_finite("loss", [running["loss"]], run, config, position)
+        check_finite("loss", [running["loss"]], saver.run, config, position)
         display.step(position.epoch, step, running, 1000 * position.seconds / step)
         if stop() and step < math.ceil(examples / config.batch_size):
-            checkpoints.save(run, position, trainer.state(), None)
-            raise Interrupted(how_to_resume(run, position))
+            saver.save(position, trainer.state(), None)
+            raise Interrupted(how_to_resume(saver.run, position))
     return running
 
 
@@ -316,9 +348,9 @@ def main() -> None:
     try:
         run = train(experiment, options.config, options.run_dir, options.resume, stop)
     except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
+        print(escape.terminal(interrupted), file=sys.stderr)
         sys.exit(128 + (stop.signal or 0))
-    print(f"run: {run}")
+    print(f"run: {escape.terminal(run)}")
 
 
 def parse(arguments: list[str]) -> tuple[str, Options]:
@@ -340,30 +372,8 @@ def parse(arguments: list[str]) -> tuple[str, Options]:
             "expected --run-dir with --resume, received none; give the run to continue"
         )
     if (options.run_dir / "config.json").exists():
-        saved = Config.read(options.run_dir)
-        options = parsed(saved)
-        check_same_options(saved, options.config, options.run_dir)
+        options = parsed(Config.read(options.run_dir))
     return experiment, options
-
-
-def check_same_options(saved: Config, given: Config, run: Path | None) -> None:
-    """Check that a run is resumed with its own options.
-
-    More epochs only make a run longer. Anything else would make it another run, and so would more
-    epochs if the learning rate depends on their number.
-
-    Raises:
-      ValueError: an option differs.
-    """
-    if saved.learning_rate_schedule == "constant":
-        given = replace(given, epochs=saved.epochs)
-    for option in fields(Config):
-        before, now = getattr(saved, option.name), getattr(given, option.name)
-        if before != now:
-            raise ValueError(
-                f"expected --{option.name.replace('_', '-')} {before}, with which {run} was "
-                f"started, received {now}; leave the option out, or start a new run"
-            )
 
 
 if __name__ == "__main__":

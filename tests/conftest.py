@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from research.processes import backends, command
+from research.training import checkpoints
 
 backends.select()
 
@@ -27,6 +28,8 @@ TOPICS = {
     "hockey": "goal puck ice skate referee",
     "cooking": "oven salt dough butter spoon",
 }
+HOSTILE = "a|b $x_1$ $\\frac$ <script> [l](http://x) # h \\input{x}\x1b[31m\u202e\t\n:car: 新 ``é"
+"""A class name that a terminal, a table, a picture or a page could obey."""
 COMMON = ["the", "a", "of", "and", "to", "in", "is", "it", "was", "for"]
 
 
@@ -87,6 +90,21 @@ def options(tiny: dict) -> list[str]:
     return [
         part for name, value in tiny.items() for part in (f"--{name.replace('_', '-')}", str(value))
     ]
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def position_of(run: Path) -> checkpoints.Position:
+    """Return where a run stands."""
+    with checkpoints.opened(run, "last") as checkpoint:
+        return checkpoint.position
+
+
+def arrays_of(run: Path, which: checkpoints.Which) -> dict[str, np.ndarray]:
+    """Return all arrays of a checkpoint."""
+    with checkpoints.opened(run, which) as checkpoint:
+        return checkpoint.arrays(checkpoint.forms())
 
 
 # --- commands ------------------------------------------------------------------------------------

@@ -71,8 +71,9 @@ def test_options_of_every_type_read_as_they_were_saved(tmp_path, monkeypatch):
         learning_rate=0.02,
     )
     read = Config.read(save(tmp_path / "run", saved.to_json()))
-    # The command may go on from another folder, so the path became absolute.
-    assert read == dataclasses.replace(saved, corpus_path=tmp_path / "posts.csv")
+    # The command may go on from another folder, so the paths became absolute.
+    vectors = str(tmp_path / "ä" / "vectors.vec")
+    assert read == dataclasses.replace(saved, corpus_path=tmp_path / "posts.csv", vectors=vectors)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HANG_S, options, wait_for
+from conftest import HANG_S, arrays_of, options, position_of, wait_for
 
 from research import train
 from research.config import Config
 from research.processes import command
-from research.training import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -110,17 +109,17 @@ def whole(start, short, tmp_path_factory):
         started = time.perf_counter()
         assert exit_code(start(train_in_child, folder, short)) == 0
     return (
-        checkpoints.load_arrays(run, "last"),
-        checkpoints.load_arrays(run, "best"),
+        arrays_of(run, "last"),
+        arrays_of(run, "best"),
         time.perf_counter() - started,
     )
 
 
 def assert_ends_like(whole, run):
-    assert checkpoints.load_position(run).epoch == EPOCHS
+    assert position_of(run).epoch == EPOCHS
     assert len((run / "history.jsonl").read_text().splitlines()) == EPOCHS
     for name, expected in (("last", whole[0]), ("best", whole[1])):
-        state = checkpoints.load_arrays(run, name)
+        state = arrays_of(run, name)
         assert state.keys() == expected.keys()
         for variable, value in expected.items():
             np.testing.assert_array_equal(state[variable], value, err_msg=variable)
@@ -163,11 +162,11 @@ def start_long_run(start, tiny, tmp_path):
 
 def resume_for_an_epoch(start, run, output):
     """Resume a run with the options in its folder, and assert that it does one more epoch."""
-    epochs = checkpoints.load_position(run).epoch + 1
+    epochs = position_of(run).epoch + 1
     arguments = ["--run-dir", str(run), "--resume", "--epochs", str(epochs)]
     assert exit_code(start(command_in_child, arguments, output)) == 0
     assert output.read_text().splitlines()[-1] == f"run: {run}"
-    assert checkpoints.load_position(run).epoch == epochs
+    assert position_of(run).epoch == epochs
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -215,6 +214,6 @@ def test_a_full_disk_ends_in_one_line_and_the_run_can_be_resumed_once_there_is_r
     assert last_line.startswith("error: ") and "No space left" in last_line
     assert "Traceback" not in output.read_text()
 
-    checkpoints.load_arrays(run, "last")
+    arrays_of(run, "last")
     filling.unlink()
     resume_for_an_epoch(start, run, output)

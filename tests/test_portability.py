@@ -6,11 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import python
+from conftest import arrays_of, position_of, python
 
 from research.files import atomic
 from research.processes import backends
-from research.training import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -64,13 +63,13 @@ def difference(state, expected):
 @pytest.mark.parametrize(("begun", "ended"), DIRECTIONS)
 def test_a_run_continues_on_another_backend(folder, begun, ended):
     run = folder / f"{begun}-{ended}"
-    position, stayed = checkpoints.load_position(run), checkpoints.load_position(folder / begun)
+    position, stayed = position_of(run), position_of(folder / begun)
     assert position.epoch == 2
     assert position.history[0]["loss"] == stayed.history[0]["loss"]
     processes = atomic.read_json(run / "environment.json")
     assert [process["backend"] for process in processes] == [begun, ended]
     # Every weight, optimizer slot and counter: 1e-6 was measured, after five steps in float32.
-    expected = checkpoints.load_arrays(folder / begun, "last")
-    assert difference(checkpoints.load_arrays(run, "last"), expected) < 1e-5
-    half = checkpoints.load_arrays(folder / f"{begun}-half", "last")
+    expected = arrays_of(folder / begun, "last")
+    assert difference(arrays_of(run, "last"), expected) < 1e-5
+    half = arrays_of(folder / f"{begun}-half", "last")
     assert difference(half, expected) > 0.1, "the second epoch must have changed something"

@@ -3,19 +3,23 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TOPICS
+from conftest import TOPICS, arrays_of, position_of
 
 import research
 from research import train
 from research.config import Config
 from research.evaluation import figures
 from research.files import atomic
-from research.training import checkpoints, trainer
+from research.training import trainer
 
 pytestmark = pytest.mark.backend
+
+
+KEPT = {".json", ".jsonl", ".npz", ".txt"}  # suffixes of the files that a run is made of
 
 
 def slow(*values):
@@ -35,7 +39,7 @@ def no_figures(whole, monkeypatch):
 
 
 def final_state(run):
-    return checkpoints.load_arrays(run, "last")
+    return arrays_of(run, "last")
 
 
 def assert_same_state(run, other):
@@ -101,12 +105,12 @@ def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(
     asked = iter(range(1, 100))
     with pytest.raises(train.Interrupted, match="--resume"):
         train.train("tiny", Config(**tiny), tmp_path / "run", stop=lambda: next(asked) >= after)
-    position = checkpoints.load_position(tmp_path / "run")
+    position = position_of(tmp_path / "run")
     assert (position.epoch, position.step) == {1: (0, 2), 2: (0, 4), 3: (1, 0)}[after]
 
     run = train.train("tiny", Config(**tiny), tmp_path / "run", resume=True)
     assert_same_state(run, whole)
-    histories = [checkpoints.load_position(folder).history for folder in (run, whole)]
+    histories = [position_of(folder).history for folder in (run, whole)]
     assert without_times(histories[0]) == without_times(histories[1])
     assert [process["from"] for process in atomic.read_json(run / "environment.json")] == [
         {"epoch": 0, "step": 0},
@@ -140,14 +144,39 @@ def test_a_run_is_not_overwritten(whole, tiny, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_run_does_not_resume_with_other_data(whole, tiny, tmp_path):
-    run = shutil.copytree(whole, tmp_path / "run")
+def test_a_run_resumes_only_with_its_own_data_and_options(tiny, tmp_path):
     corpus = shutil.copytree(tiny["corpus_path"], tmp_path / "corpus")
+    vectors = Path(shutil.copy(tiny["vectors"], tmp_path))
+    config = Config(**tiny | {"corpus_path": corpus, "vectors": str(vectors)})
+    run = train.train("tiny", config, tmp_path / "run")
+    before = files(run)
+
+    def assert_refused(message, **changes):
+        with pytest.raises(ValueError, match=message):
+            train.train("tiny", replace(config, **{"epochs": 3} | changes), run, resume=True)
+        assert files(run) == before
+
+    assert_refused("expected --epochs 2, .* received 1", epochs=1)
+    assert_refused("expected --dropout 0.5, .* received 0.1", dropout=0.1)
+    words = vectors.read_text()
+    vectors.write_text(words.replace("0.1", "0.2"))
+    assert_refused("received other vectors_digest")
+    vectors.write_text(words)
     (corpus / "space" / "000.txt").write_text("changed")
-    config = Config(**tiny | {"corpus_path": corpus, "epochs": 3})
-    with pytest.raises(ValueError, match="corpus_digest"):
-        train.train("tiny", config, run, resume=True)
-    assert checkpoints.load_position(run).epoch == 2
+    assert_refused("received other corpus_digest")
+
+
+def files(run):
+    return {path.name: path.read_bytes() for path in run.rglob("*") if path.suffix in KEPT}
+
+
+def test_the_path_of_vectors_is_kept_so_that_it_works_elsewhere(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(tiny["vectors"]).parent)
+    config = Config(**tiny | {"vectors": "vectors.txt", "epochs": 1})
+    run = train.train("tiny", config, tmp_path / "run")
+    assert Config.read(run).vectors == tiny["vectors"]
+    monkeypatch.chdir(tmp_path)
+    assert train.train("tiny", replace(Config.read(run), epochs=2), run, resume=True) == run
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(
@@ -191,7 +220,7 @@ def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
         optimizer="adam",
     )
     run = train.train("tiny", config, tmp_path / "run")
-    history = checkpoints.load_position(run).history
+    history = position_of(run).history
     assert history[1]["loss"] < history[0]["loss"]
 
 
@@ -206,14 +235,14 @@ def test_wide_and_deep_learns_from_train_and_validation(tiny, tmp_path):
         train_on="train+validation",
     )
     run = train.train("tiny", config, tmp_path / "run")
-    position = checkpoints.load_position(run)
+    position = position_of(run)
     # Nothing was held out to choose an epoch on, so the last one counts.
     assert position.best_epoch == config.epochs
     assert not any(name.startswith("validation") for name in position.history[-1])
     classifier = research.load(run)
     labels = classifier.predict(list(TOPICS.values())).argmax(axis=1)
     assert [classifier.classes[label] for label in labels] == list(TOPICS)
-    best, last = (checkpoints.load_arrays(run, which) for which in ("best", "last"))
+    best, last = (arrays_of(run, which) for which in ("best", "last"))
     for name, value in best.items():
         np.testing.assert_array_equal(value, last[name])
 

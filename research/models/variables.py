@@ -6,10 +6,20 @@ import keras
 import numpy as np
 from keras import ops
 
+from research.files.npz import Form
+
 
 def weights(model: keras.Model) -> dict[str, Any]:
     """Return the model's variables by path."""
     return {variable.path: variable for variable in model.variables}
+
+
+def forms(variables: dict[str, Any]) -> dict[str, Form]:
+    """Return shape and type of variables."""
+    return {
+        name: Form(tuple(variable.shape), np.dtype(variable.dtype))
+        for name, variable in variables.items()
+    }
 
 
 def assign(variables: dict[str, Any], values: dict[str, np.ndarray]) -> None:

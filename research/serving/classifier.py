@@ -1,5 +1,6 @@
 """A trained run as one object: texts in, probabilities out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,13 @@ import numpy as np
 from research.config import Config
 from research.data import tokens
 from research.models import registry
-from research.models.variables import assign, weights
+from research.models.variables import assign, forms, weights
 from research.training import checkpoints, run_folder
+from research.training.checkpoints import Checkpoint
 from research.training.inference import predict_probabilities
+from research.training.run_folder import Description
+
+_LARGEST_SHARE = 16  # of all words' vectors in the arrays; wide-deep keeps those of 30,000 words
 
 
 @dataclass(frozen=True)
@@ -37,29 +42,42 @@ class Classifier:
     model: keras.Model
 
     @classmethod
-    def load(cls, run: Path, checkpoint: str, precision: str | None = None) -> "Classifier":
+    def load(cls, run: Path, checkpoint: checkpoints.Which) -> "Classifier":
         """Read a run folder; see `research.load`.
 
         Args:
           run: the run folder.
           checkpoint: "best" or "last".
-          precision: Keras' dtype policy to compute in; None for the run's own.
         """
-        config = Config.read(run)
-        data = run_folder.read_json(run / "data.json")
-        vocabulary = tokens.read_vocabulary(run / "vocabulary.txt")
-        arrays = checkpoints.load_arrays(run, checkpoint)
+        with checkpoints.opened(run, checkpoint) as opened:
+            return cls.of(opened)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, precision: str | None = None) -> "Classifier":
+        """Return the classifier of a checkpoint.
+
+        Args:
+          checkpoint: an open one.
+          precision: Keras' dtype policy to compute in; None for the run's own.
+
+        Raises:
+          ValueError: a part of it is damaged, or the parts do not fit together.
+        """
+        run, inputs = checkpoint.run, checkpoint.inputs
+        config = Config.parse(inputs["config.json"], run / "config.json")
+        data = run_folder.description(inputs["data.json"], run / "data.json")
+        vocabulary = tokens.parse_vocabulary(inputs["vocabulary.txt"], run / "vocabulary.txt")
+        _check_size(checkpoint, data, len(vocabulary))
         model = registry.build(
             config.model,
-            np.zeros((len(vocabulary), data["embedding_dim"]), "float32"),
+            np.zeros((len(vocabulary), data.embedding_dim), "float32"),
             config.sequence_length,
-            len(data["class_names"]),
+            len(data.class_names),
             replace(config.model_options, precision=precision or config.precision),
         )
         variables = weights(model)
-        # `last` also holds the optimizer and the metrics.
-        assign(variables, {name: arrays[name] for name in arrays if name in variables})
-        return cls(config, data["class_names"], vocabulary, model)
+        assign(variables, checkpoint.arrays(forms(variables)))  # `last` also holds the optimizer
+        return cls(config, data.class_names, vocabulary, model)
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Return the probability of each class, float32[texts, classes].
@@ -76,3 +94,20 @@ class Classifier:
             return np.zeros((0, len(self.classes)), "float32")
         token_ids = tokens.encode(texts, self.vocabulary, self.config.sequence_length)
         return predict_probabilities(self.model, token_ids)
+
+
+def _check_size(checkpoint: Checkpoint, data: Description, words: int) -> None:
+    """Check that a model of these sizes fits the arrays, before memory is taken for it.
+
+    Raises:
+      ValueError: it would be much larger.
+    """
+    numbers = sum(math.prod(form.shape) for form in checkpoint.forms().values())
+    wanted = words * data.embedding_dim + len(data.class_names)
+    if wanted > _LARGEST_SHARE * numbers or words != data.vocabulary_size:
+        raise ValueError(
+            f"expected in {checkpoint.run} {data.vocabulary_size:,} words with vectors of "
+            f"{data.embedding_dim:,} numbers and {len(data.class_names):,} classes, received "
+            f"{words:,} words and arrays of {numbers:,} numbers; restore the run folder from a "
+            "copy, or train again"
+        )

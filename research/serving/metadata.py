@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from research.training import checkpoints, run_folder
+from research.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from research.serving.classifier import Classifier
@@ -12,21 +12,19 @@ PUNCTUATION = r"""[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']"""
 """The characters that the tokenizer removes, as RE2 and Keras's TextVectorization write them."""
 
 
-def collect(run: Path, checkpoint: str, classifier: "Classifier") -> dict[str, Any]:
+def collect(checkpoint: Checkpoint, classifier: "Classifier") -> dict[str, Any]:
     """Return classes, vocabulary, settings of the tokenizer, licences and origin, as JSON values.
 
     Args:
-      run: the run folder.
-      checkpoint: "best" or "last", as the classifier was loaded.
-      classifier: the run as one object.
+      checkpoint: what is exported.
+      classifier: the same as one object.
 
     Raises:
-      FileNotFoundError: a file is missing in the run folder.
-      ValueError: a file in it is damaged.
+      ValueError: a file of the run is damaged.
     """
-    config, position = classifier.config, checkpoints.load_position(run)
-    data = run_folder.read_json(run / "data.json")
-    last_process = run_folder.read_json(run / "environment.json")[-1]
+    config = classifier.config
+    data = checkpoint.json("data.json")
+    last_process = checkpoint.json("environment.json")[-1]
     vectors_name = Path(config.vectors).name  # without the folders of the machine that trained
     return {
         "classes": classifier.classes,
@@ -43,8 +41,8 @@ def collect(run: Path, checkpoint: str, classifier: "Classifier") -> dict[str, A
         "origin": {
             "options": config.to_json() | {"corpus_path": None, "vectors": vectors_name},
             **{name: data[name] for name in ("corpus", "corpus_digest", "examples", "parameters")},
-            "checkpoint": checkpoint,
-            "epoch": position.best_epoch if checkpoint == "best" else position.epoch,
+            "checkpoint": checkpoint.which,
+            "epoch": checkpoint.epoch,
             **{name: last_process[name] for name in ("started", "commit", "backend", "versions")},
         },
     }

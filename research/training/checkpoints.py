@@ -1,17 +1,34 @@
-"""Checkpoints of a run, so that an interruption loses no more than an epoch."""
+"""Checkpoints of a run, so that an interruption loses no more than an epoch.
 
+`checkpoint/index.json` says where a run stands. It names the files of the arrays, each called after
+its digest, and has the digests of the run's inputs. It also has a digest of itself. So all that is
+read from a run folder belongs together, or is refused.
+"""
+
+import contextlib
 import hashlib
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as validated_dataclass
 
-from research.files import atomic
+from research.files import atomic, npz, sealed
+from research.files.npz import Form
+from research.files.regular import open_regular
 from research.training import run_folder
+
+Which = Literal["last", "best"]
+"""`last` is the state to resume from, `best` the weights to use."""
+
+_Count = Annotated[int, Field(ge=0)]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_ArraysFile = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.npz$")]
 
 
 @dataclass
@@ -26,44 +43,164 @@ class Position:
       history: a record for each finished epoch.
     """
 
-    epoch: int = 0
-    step: int = 0
+    epoch: _Count = 0
+    step: _Count = 0
     seconds: float = 0.0
     best_epoch: int | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save(
-    run: Path,
-    position: Position,
-    last: Mapping[str, np.ndarray],
-    best: Mapping[str, np.ndarray] | None,
-) -> None:
-    """Save a checkpoint. Until it is complete, the one before it remains.
+@validated_dataclass(frozen=True)
+class _Index:
+    """The content of `index.json`.
 
-    The arrays are written to files named after their digest, and read back. Then `index.json`,
-    which names the current files, is replaced. The old files are removed last.
-
-    Args:
-      run: the run folder.
+    Attributes:
       position: where the run stands.
-      last: the state that training resumes from, by name.
-      best: the best weights so far, by name; None keeps those of an earlier epoch.
-
-    Raises:
-      OSError: a file cannot be written, or does not read back as it was written.
+      files: the file of the arrays `last`, and of `best` if there are any.
+      inputs: for each file of `run_folder.INPUTS`, the digests that it may have. It has two while
+        a resumed run replaces the file. Older runs have none.
     """
-    folder = run / "checkpoint"
-    files = {"last": _save_arrays(folder, last)}
-    if best is not None:
-        files["best"] = _save_arrays(folder, best)
-    elif exists(run):
-        files |= {k: v for k, v in _read_index(run)["files"].items() if k == "best"}
-    content = {"position": asdict(position), "files": files}
-    atomic.write_json(folder / "index.json", {**content, "sha256": _digest(content)})
-    for path in folder.iterdir():
-        if path.name not in {"index.json", *files.values()}:
-            path.unlink()
+
+    position: Position
+    files: dict[Which, _ArraysFile]
+    inputs: dict[str, list[_Sha256]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        position = self.position
+        if [record.get("epoch") for record in position.history] != [*range(1, position.epoch + 1)]:
+            raise ValueError("the history does not have a record for each epoch")
+        if position.best_epoch is not None and not 1 <= position.best_epoch <= position.epoch:
+            raise ValueError("the best epoch is not one of the finished epochs")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is read from a run folder, of one moment.
+
+    Attributes:
+      run: the run folder.
+      which: "last" or "best".
+      position: where the run stands.
+      inputs: the content of each of `run_folder.INPUTS`.
+      digest: SHA-256 of the file of the arrays.
+    """
+
+    run: Path
+    which: Which
+    position: Position
+    inputs: Mapping[str, bytes]
+    digest: str
+    _file: BufferedReader
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the arrays are of, from 1; 0 before the first has ended."""
+        best = self.position.best_epoch if self.which == "best" else None
+        return self.position.epoch if best is None else best
+
+    def json(self, name: str) -> Any:
+        """Return the value of an input, such as "environment.json".
+
+        Raises:
+          ValueError: it is not JSON.
+        """
+        return atomic.parse_json(self.inputs[name], self.run / name)
+
+    def forms(self) -> dict[str, Form]:
+        """Return the form of each array, without reading the arrays.
+
+        Raises:
+          ValueError: the file is damaged.
+        """
+        try:
+            return npz.forms(self._file)
+        except ValueError as error:
+            raise self._damaged(error) from None
+
+    def arrays(self, expected: Mapping[str, Form]) -> dict[str, np.ndarray]:
+        """Return the arrays that are expected; there may be more.
+
+        Args:
+          expected: the form of each by name.
+
+        Raises:
+          ValueError: the file is damaged, or an array is missing, of another form or not finite.
+        """
+        try:
+            values = npz.read(self._file, expected)
+            self._file.seek(0)
+            digest = hashlib.file_digest(self._file, "sha256").hexdigest()
+            if digest != self.digest:
+                raise ValueError(f"SHA-256 {digest}")
+        except ValueError as error:
+            raise self._damaged(error) from None
+        return values
+
+    def _damaged(self, received: ValueError) -> ValueError:
+        return ValueError(
+            f"expected the intact arrays of this run in {self.run}/checkpoint/{self.digest}.npz, "
+            f"received {received}; restore the run folder from a copy, or train again"
+        )
+
+
+@dataclass(frozen=True)
+class Saver:
+    """Saves the checkpoints of a run that this process trains.
+
+    Attributes:
+      run: the run folder.
+      inputs: what the files of `run_folder.INPUTS` hold.
+    """
+
+    run: Path
+    inputs: Mapping[str, bytes]
+
+    def write_inputs(self) -> None:
+        """Write the inputs of the run, which may have a checkpoint.
+
+        Until the next checkpoint, its index knows the inputs before and these. So a run that is
+        killed meanwhile can still be read.
+        """
+        if exists(self.run):
+            index = _parse(_index_bytes(self.run), self.run)
+            digests = {
+                name: [_sha256(run_folder.read_bytes(self.run / name)), _sha256(content)]
+                for name, content in self.inputs.items()
+            }
+            _write_index(self.run, index.position, index.files, digests)
+        for name, content in self.inputs.items():
+            atomic.write(self.run / name, content)
+
+    def save(
+        self,
+        position: Position,
+        last: Mapping[str, np.ndarray],
+        best: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        """Save a checkpoint. Until it is complete, the one before it remains.
+
+        The arrays are written to files named after their digest, and read back. Then `index.json`,
+        which names the current files, is replaced. The old files are removed last.
+
+        Args:
+          position: where the run stands.
+          last: the state that training resumes from, by name.
+          best: the best weights so far, by name; None keeps those of an earlier epoch.
+
+        Raises:
+          OSError: a file cannot be written, or does not read back as it was written.
+        """
+        folder = self.run / "checkpoint"
+        files: dict[Which, str] = {"last": _save_arrays(folder, last)}
+        if best is not None:
+            files["best"] = _save_arrays(folder, best)
+        elif exists(self.run):
+            files = _parse(_index_bytes(self.run), self.run).files | files
+        digests = {name: [_sha256(content)] for name, content in self.inputs.items()}
+        _write_index(self.run, position, files, digests)
+        for path in folder.iterdir():
+            if path.name not in {"index.json", *files.values()}:
+                path.unlink()
 
 
 def exists(run: Path) -> bool:
@@ -71,72 +208,94 @@ def exists(run: Path) -> bool:
     return (run / "checkpoint" / "index.json").exists()
 
 
-def load_position(run: Path) -> Position:
-    """Return the position of the last checkpoint.
-
-    Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is damaged.
-    """
-    return Position(**_read_index(run)["position"])
-
-
-def load_arrays(run: Path, which: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a checkpoint by name.
+@contextlib.contextmanager
+def opened(run: Path, which: Which) -> Iterator[Checkpoint]:
+    """Give a checkpoint, with its file open, which training that goes on cannot take away.
 
     Args:
       run: the run folder.
       which: "last" or "best".
 
     Raises:
-      FileNotFoundError: there is no such checkpoint.
-      ValueError: it is damaged.
+      FileNotFoundError: `run` is no run folder, or has no such checkpoint.
+      ValueError: a file is damaged, or belongs to another run.
     """
-    index = _read_index(run)
-    if index["files"].get(which) is None:
-        raise FileNotFoundError(
-            f"expected a checkpoint {which!r} in {run}, received a run that has not finished an "
-            f"epoch; continue it with: python -m research.train --run-dir {run} --resume"
-        )
-    path = run / "checkpoint" / index["files"][which]
+    while True:
+        run_folder.read_bytes(run / "config.json")  # first: is this a run folder at all?
+        if not exists(run):
+            raise _unfinished(run, which)
+        content = _index_bytes(run)
+        try:
+            checkpoint = _open(run, _parse(content, run), which)
+        except (FileNotFoundError, ValueError):
+            if _index_bytes(run) == content:
+                raise  # otherwise training has replaced the checkpoint meanwhile
+        else:
+            break
+    with checkpoint._file:
+        yield checkpoint
+
+
+def _open(run: Path, index: _Index, which: Which) -> Checkpoint:
+    inputs = {name: run_folder.read_bytes(run / name) for name in run_folder.INPUTS}
+    for name, digests in index.inputs.items():
+        received = _sha256(inputs.get(name, b""))
+        if received not in digests:
+            raise ValueError(
+                f"expected {run / name} to be of the same run as its checkpoint, with SHA-256 "
+                f"{digests[-1:]}, received {received}; restore it from a copy, or train again"
+            )
+    arrays_file = index.files.get(which)
+    if arrays_file is None:
+        raise _unfinished(run, which)
+    path = run / "checkpoint" / arrays_file
     try:
-        content = path.read_bytes()
+        file = open_regular(path)
     except FileNotFoundError:
-        content = b""
-    received = hashlib.sha256(content).hexdigest()
-    if received != path.stem:
-        raise ValueError(
-            f"expected SHA-256 {path.stem} of the checkpoint {path}, received {received}; "
-            "it is damaged: restore it from a copy, or train again"
-        )
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+        raise FileNotFoundError(
+            f"expected the arrays of the checkpoint at {path}, received no such file; "
+            "restore it from a copy, or train again"
+        ) from None
+    return Checkpoint(run, which, index.position, inputs, path.stem, file)
 
 
-def _save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> str:
-    content = atomic.npz(arrays)
-    digest = hashlib.sha256(content).hexdigest()
-    path = folder / f"{digest}.npz"
+def _unfinished(run: Path, which: Which) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"expected a checkpoint {which!r} in {run}, received a run that has not finished an "
+        f"epoch; continue it with: python -m research.train --run-dir {run} --resume"
+    )
+
+
+def _save_arrays(folder: Path, values: Mapping[str, np.ndarray]) -> str:
+    content = npz.to_bytes(values)
+    path = folder / f"{_sha256(content)}.npz"
     atomic.write(path, content)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    if _sha256(path.read_bytes()) != path.stem:
         raise OSError(
             f"expected to read from {path} what was written, received other bytes; check the disk"
         )
     return path.name
 
 
-def _read_index(run: Path) -> dict[str, Any]:
+def _index_bytes(run: Path) -> bytes:
+    return run_folder.read_bytes(run / "checkpoint" / "index.json")
+
+
+def _write_index(
+    run: Path, position: Position, files: Mapping[Which, str], inputs: Mapping[str, list[str]]
+) -> None:
+    content = {"position": asdict(position), "files": dict(files), "inputs": dict(inputs)}
+    atomic.write_json(run / "checkpoint" / "index.json", sealed.seal(content))
+
+
+def _parse(content: bytes, run: Path) -> _Index:
     path = run / "checkpoint" / "index.json"
-    run_folder.read_json(run / "config.json")  # first: is this a run folder at all?
-    index: dict[str, Any] = run_folder.read_json(path)
-    content = {name: index.get(name) for name in ("position", "files")}
-    if index.get("sha256") != _digest(content):
-        raise ValueError(
-            f"expected {path} to match the digest inside it, received a damaged file; "
-            "restore it from a copy, or train again"
-        )
-    return index
+    try:
+        inside = json.dumps(sealed.parse(content, path))
+        return TypeAdapter(_Index).validate_json(inside, strict=True)
+    except ValidationError as error:
+        raise run_folder.not_as_expected("the index of a checkpoint", path, error) from None
 
 
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from research.files import atomic
+from research.files import npz
 from research.models import registry
 from research.models.options import ModelOptions
 from research.processes import backends
@@ -90,7 +90,7 @@ def relative_difference(value: np.ndarray, reference: np.ndarray) -> float:
 def main() -> None:
     """Compute what the command line says and write it."""
     path, task = sys.argv[1:]
-    atomic.write_arrays(Path(path), compute(Task(**json.loads(task))))
+    npz.write(Path(path), compute(Task(**json.loads(task))))
 
 
 def compute(task: Task) -> dict[str, np.ndarray]:

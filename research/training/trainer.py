@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from research.models.variables import assign, weight_values, weights
+from research.files.npz import Form
+from research.models.variables import assign, forms, weight_values, weights
 
 OPTIMIZERS = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
 
@@ -116,6 +117,10 @@ class Trainer:
     def weights(self) -> dict[str, np.ndarray]:
         """Return the variables of the model by path, which are all that inference needs."""
         return weight_values(self.model)
+
+    def forms(self) -> dict[str, Form]:
+        """Return shape and type of each array of `state`."""
+        return forms(self._variables())
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Assign a state that `state` returned, on this or another backend.

@@ -1,0 +1,142 @@
+"""Two processes at one run folder: it never holds a mixture of theirs."""
+
+import json
+import multiprocessing
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import HANG_S, arrays_of, options, position_of
+
+from research import evaluate, train
+from research.config import Config
+from research.evaluation import figures
+from research.files import sealed
+from research.processes import command
+from research.training import checkpoints
+
+pytestmark = pytest.mark.faults
+
+REPETITIONS = 50
+
+
+def command_in_child(main, arguments, delay, output: Path) -> None:
+    """Run a command in a child process after a delay in seconds, with its output in a file."""
+    time.sleep(delay)
+    sys.argv = [f"research/{main.__module__.rpartition('.')[2]}.py", *map(str, arguments)]
+    sys.stdout = sys.stderr = output.open("w", buffering=1)
+    figures.learning_curves = figures.confusion_matrix = lambda *_: None  # they take most time
+    command.guard(main) if main is train.main else command.run(main)
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Return a function that starts a command in a process, which has imported everything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "torch")  # the only one that need not compile first
+        patch.setenv("OMP_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(
+            ["research.train", "research.evaluate", "research.serving.classifier"]
+        )
+
+        def start(*arguments):
+            process = context.Process(target=command_in_child, args=arguments)
+            process.start()
+            return process
+
+        yield start
+
+
+def exit_codes(processes):
+    for process in processes:
+        process.join(HANG_S)
+    codes = [process.exitcode for process in processes]
+    assert None not in codes, "a process hangs"
+    return codes
+
+
+def assert_whole(run, dropout_of):
+    """Assert that options, history and weights of a run are of one process."""
+    config = Config.read(run)
+    position = position_of(run)
+    assert position.epoch == config.epochs
+    assert dropout_of[config.seed] == config.dropout
+    lines = (run / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == position.history
+    arrays_of(run, "best"), arrays_of(run, "last")
+    assert len(json.loads((run / "environment.json").read_text())) == 1
+
+
+def test_two_trainers_never_share_a_run_folder(start, tiny, tmp_path):
+    generator = random.Random(0)
+    dropout_of = {0: 0.5, 1: 0.25}
+    for repetition in range(REPETITIONS):
+        run = tmp_path / f"run{repetition}"
+        processes = [
+            start(
+                train.main,
+                [*options(tiny | {"seed": seed, "dropout": dropout}), "--run-dir", run],
+                generator.uniform(0, 1),
+                tmp_path / f"output{repetition}-{seed}",
+            )
+            for seed, dropout in dropout_of.items()
+        ]
+        codes = exit_codes(processes)
+        assert sorted(codes) == [0, 1], codes  # one trains, the other is told why it may not
+        refused = (tmp_path / f"output{repetition}-{codes.index(1)}").read_text()
+        assert refused.startswith("error: expected ") and refused.count("\n") == 1, refused
+        assert_whole(run, dropout_of)
+        assert Config.read(run).seed == codes.index(0)
+
+
+def test_two_trainers_of_one_experiment_take_two_folders(start, tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generator = random.Random(1)
+    for _ in range(REPETITIONS):
+        arguments = options(tiny)
+        processes = [
+            start(train.main, arguments, generator.uniform(0, 0.5), tmp_path / f"output{number}")
+            for number in range(2)
+        ]
+        assert exit_codes(processes) == [0, 0]
+        folders = {
+            (tmp_path / f"output{number}").read_text().splitlines()[-1].removeprefix("run: ")
+            for number in range(2)
+        }
+        assert len(folders) == 2
+        for folder in folders:
+            assert_whole(tmp_path / folder, {0: 0.5})
+    assert len(list((tmp_path / "runs" / "newsgroups").iterdir())) == 2 * REPETITIONS
+
+
+def test_an_evaluator_beside_a_trainer_scores_one_whole_checkpoint(start, tiny, tmp_path):
+    run = tmp_path / "run"
+    arguments = [*options(tiny | {"epochs": 100_000}), "--run-dir", run]
+    trainer = start(train.main, arguments, 0, tmp_path / "trainer")
+    while not checkpoints.exists(run) or position_of(run).best_epoch is None:
+        assert trainer.is_alive()
+        time.sleep(0.02)
+    generator = random.Random(2)
+    record = tmp_path / "record.json"
+    epochs = set()
+    for repetition in range(REPETITIONS):
+        output = tmp_path / f"evaluator{repetition}"
+        evaluator = start(
+            evaluate.main,
+            [run, "--record", record, "--checkpoint", "last"],
+            generator.uniform(0, 0.3),
+            output,
+        )
+        assert exit_codes([evaluator]) == [0], output.read_text()
+        written = json.loads(record.read_text())
+        path = run / "metrics.json"
+        assert sealed.parse(path.read_bytes(), path) == written["metrics"]
+        assert written["metrics"]["epoch"] == written["history"][-1]["epoch"]
+        epochs.add(written["metrics"]["epoch"])
+    os.kill(trainer.pid, 15)
+    assert exit_codes([trainer]) == [128 + 15]
+    assert len(epochs) > REPETITIONS // 2, "training must go on meanwhile"
