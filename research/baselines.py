@@ -18,7 +18,7 @@ from research.data.corpora import Corpus, CorpusSource
 from research.evaluation import baseline_methods
 from research.evaluation.baseline_methods import Baseline, TokenLimits
 from research.files import atomic
-from research.processes import backends, command, provenance
+from research.processes import backends, command, escape, provenance
 
 PACKAGES = ("scikit-learn", "scipy", "numpy", "fasttext-community")
 
@@ -45,7 +45,8 @@ def main(
         path = results / loaded.name / f"{baseline.name}.json"
         atomic.write_json(path, make_record(loaded, environment, scored))
         scores = scored["metrics"]
-        print(f"{scores['split']} accuracy {scores['accuracy']:.4f}: {path}", flush=True)
+        written = escape.terminal(path)
+        print(f"{scores['split']} accuracy {scores['accuracy']:.4f}: {written}", flush=True)
 
 
 def all_baselines() -> list[Baseline]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from research.data import corpora, description, newsgroups
 from research.data.corpora import Corpus, CorpusSource
-from research.processes import command
+from research.processes import command, escape
 
 
 def main(
@@ -28,7 +28,7 @@ def main(
     # In a file or a pipe, each line stays whole, however long, so that it can be searched.
     width = None if in_terminal else 10_000
     console = Console(highlight=False, markup=False, emoji=False, width=width)
-    console.print(f"{corpus.name}: {corpus.description}")
+    console.print(escape.terminal(f"{corpus.name}: {corpus.description}"))
     console.print(size_line(corpus))
     console.print(f"digest {corpus.digest}")
     console.print(class_table(corpus, in_terminal))
@@ -59,7 +59,8 @@ def class_table(corpus: Corpus, in_terminal: bool) -> Table:
         for split in corpus.splits.values()
     ]
     for label, class_name in enumerate(corpus.class_names):
-        table.add_row(printable(class_name), *(f"{of_split[label]:,}" for of_split in counts))
+        shown = escape.terminal(class_name, escape.LONGEST_NAME)
+        table.add_row(shown, *(f"{of_split[label]:,}" for of_split in counts))
     return table
 
 
@@ -90,15 +91,10 @@ def duplicate_line(corpus: Corpus) -> str:
 def example_line(corpus: Corpus) -> str:
     """Return the class and the beginning of the first document of train, as a line."""
     train = corpus.splits["train"]
-    class_name = printable(corpus.class_names[train.labels[0]])
-    excerpt = printable(" ".join(train.texts[0][:2000].split())[:300])
+    class_name = escape.terminal(corpus.class_names[train.labels[0]], escape.LONGEST_NAME)
+    excerpt = escape.terminal(" ".join(train.texts[0][:2000].split())[:300])
     return f"an example, of class {class_name}: {excerpt}"
 
 
-def printable(text: str) -> str:
-    """Return the text with `?` for each control character, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, prints_only=True)

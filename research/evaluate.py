@@ -13,13 +13,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-import research
 from research.config import Config
 from research.data import corpora, tokens
 from research.data.corpora import Split
 from research.evaluation import figures, metrics, records
-from research.files import atomic
-from research.processes import backends, command
+from research.files import atomic, locks, npz, sealed
+from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.training import checkpoints, run_folder
 
@@ -48,31 +47,39 @@ def main(
     """
     keep_freed_memory()
     backend = backends.select()
-    from research.training.devices import device_name  # after the backend is settled
+    from research.serving.classifier import Classifier  # after the backend is settled
+    from research.training.devices import device_name
     from research.training.inference import predict_probabilities
 
     config = Config.read(run)
     split = load_split(run, config, corpus_path)
     checkpoint = checkpoint or ("best" if split.name == "test" else "last")
-    classifier = research.load(run, checkpoint)
+    with checkpoints.opened(run, checkpoint) as opened:
+        classifier = Classifier.of(opened)
     token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
     probabilities = predict_probabilities(classifier.model, token_ids)
-    position = checkpoints.load_position(run)
     scores = {
         "split": split.name,
         "checkpoint": checkpoint,
-        "epoch": position.best_epoch if checkpoint == "best" else position.epoch,
+        "epoch": opened.epoch,
+        "weights": opened.digest,
         **metrics.summary(split.labels, probabilities),
         **metrics.by_class(split.labels, probabilities.argmax(axis=1), classifier.classes),
         "backend": backend,
         "device": device_name(),
     }
-    write_results(run, scores, split.labels, probabilities, classifier.classes)
-    if record:
-        atomic.write_json(record, records.of_run(run))
-    print_scores(scores)
-    print_mistakes(split, probabilities, classifier.classes)
-    print(f"\nwritten to {run}: metrics.json, predictions.npz, confusion_matrix.svg and .png")
+    with locks.hold(run / ".evaluation.lock"):  # so that all files are of one evaluation
+        write_results(run, scores, split.labels, probabilities)
+        if record:
+            atomic.write_json(record, records.of_run(opened, scores))
+        print_scores(scores)
+        print_mistakes(split, probabilities, classifier.classes)
+        sys.stdout.flush()  # whatever happens to the picture, the scores are out
+        predictions = probabilities.argmax(axis=1)
+        stem = run / "confusion_matrix"
+        figures.confusion_matrix(split.labels, predictions, classifier.classes, stem)
+    place = escape.terminal(run)
+    print(f"\nwritten to {place}: metrics.json, predictions.npz, confusion_matrix.svg and .png")
 
 
 def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
@@ -84,7 +91,8 @@ def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
     """
     source = config.corpus_source
     corpus = corpora.load(replace(source, path=corpus_path or source.path), splits=None)
-    trained_on = run_folder.read_json(run / "data.json")["corpus_digest"]
+    path = run / "data.json"
+    trained_on = run_folder.description(run_folder.read_bytes(path), path).corpus_digest
     if corpus.digest != trained_on:
         raise ValueError(
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
@@ -100,18 +108,11 @@ def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
 
 
 def write_results(
-    run: Path,
-    scores: dict[str, Any],
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: list[str],
+    run: Path, scores: dict[str, Any], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """Write scores, predictions and the confusion matrix into the run folder."""
-    atomic.write_json(run / "metrics.json", scores)
-    arrays = {"labels": labels, "probabilities": probabilities}
-    atomic.write_arrays(run / "predictions.npz", arrays)
-    confusion = metrics.confusion(labels, probabilities.argmax(axis=1), len(class_names))
-    figures.confusion_matrix(confusion, class_names, run / "confusion_matrix")
+    """Write scores and predictions into the run folder."""
+    atomic.write_json(run / "metrics.json", sealed.seal(scores))
+    npz.write(run / "predictions.npz", {"labels": labels, "probabilities": probabilities})
 
 
 def print_scores(scores: dict[str, Any]) -> None:
@@ -130,10 +131,10 @@ def print_scores(scores: dict[str, Any]) -> None:
         low, high = scores[f"{score}_interval"]
         print(f"{split} {name}: {scores[score]:.4f} (95% interval {low:.4f} to {high:.4f})")
     print(f"{split} examples: {scores['examples']:,}, weights of epoch {scores['epoch']}\n")
-    Console(highlight=False, markup=False).print(class_table(scores))
+    Console(highlight=False, markup=False, emoji=False).print(class_table(scores))
     print("\nthe most confused pairs:")
     for label, prediction, count in scores["most_confused"]:
-        print(f"  {count:>5,} {label} taken for {prediction}")
+        print(f"  {count:>5,} {shown_name(label)} taken for {shown_name(prediction)}")
 
 
 def class_table(scores: dict[str, Any]) -> Table:
@@ -143,7 +144,7 @@ def class_table(scores: dict[str, Any]) -> Table:
         table.add_column(column, justify="right")
     for row in scores["per_class"]:
         table.add_row(
-            row["class_name"],
+            shown_name(row["class_name"]),
             *(f"{row[score]:.3f}" for score in ("precision", "recall", "f1")),
             f"{row['support']:,}",
         )
@@ -156,9 +157,16 @@ def print_mistakes(split: Split, probabilities: np.ndarray, class_names: list[st
     predictions = probabilities.argmax(axis=1)
     mistakes = metrics.most_confident_mistakes(split.labels, probabilities, MISTAKES_SHOWN)
     for example in mistakes:
-        label, prediction = class_names[split.labels[example]], class_names[predictions[example]]
-        text = " ".join(split.texts[example].split())
-        print(f"  {label} taken for {prediction} ({probabilities[example].max():.3f}): {text:.160}")
+        label, prediction = (
+            shown_name(class_names[of_all[example]]) for of_all in (split.labels, predictions)
+        )
+        text = escape.terminal(" ".join(split.texts[example].split())[:160])
+        print(f"  {label} taken for {prediction} ({probabilities[example].max():.3f}): {text}")
+
+
+def shown_name(class_name: str) -> str:
+    """Return a class name as it is printed."""
+    return escape.terminal(class_name, escape.LONGEST_NAME)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,14 @@ from typing import Annotated, Literal
 import tyro
 
 from research.config import Config
-from research.files import atomic
-from research.processes import backends, command
+from research.files import atomic, moves
+from research.processes import backends, command, escape
 from research.processes.choices import choose
 from research.processes.memory import keep_freed_memory
 from research.serving import formats, metadata, model_card, self_check
 from research.serving.runtimes import RUNTIMES
 from research.training import checkpoints
+from research.training.checkpoints import Checkpoint
 
 _FORMATS = "\n".join(
     f"{name}: {'a file' if runtime.suffix else 'a folder'} that takes "
@@ -47,13 +48,13 @@ def main(
       output: the file or folder to write; its model card is written to the same name with `.md`.
       checkpoint: the weights of the epoch with the best validation accuracy, or of the last one.
       corpus_path: where the corpus is, if it has moved since the training.
-      force: replace what is at `output`.
+      force: replace what is at `output`. Where the system cannot exchange two folders in one step,
+        the old one is kept as `.NAME.replaced` beside it until the new one is in place.
     """
     keep_freed_memory()
     writer = formats.WRITERS[choose("--format", format_name, RUNTIMES)]
     suffix, card = RUNTIMES[format_name].suffix, output.with_name(f"{output.name}.md")
     _check_output(output, card, suffix, force)
-    _check_finished(run)
     _check_installed(format_name)
     # Weights are the same on every backend, and each format is written by one.
     os.environ["KERAS_BACKEND"] = writer.backend
@@ -61,16 +62,20 @@ def main(
     from research.serving.classifier import Classifier  # imports Keras
 
     # Runtimes round bfloat16 in different ways, so artefacts compute in float32.
-    classifier = Classifier.load(run, checkpoint, precision="float32")
+    with checkpoints.opened(run, checkpoint) as opened:
+        _check_finished(opened)
+        classifier = Classifier.of(opened, precision="float32")
+        as_trained = classifier
+        if classifier.config.precision != "float32":
+            as_trained = Classifier.of(opened)
     source, precision = classifier.config.corpus_source, classifier.config.precision
     texts = self_check.texts_to_check(replace(source, path=corpus_path or source.path))
     probabilities = classifier.predict(texts)
     rounding = ""
     if precision != "float32":
-        as_trained = Classifier.load(run, checkpoint).predict(texts)
-        rounding = model_card.rounding(precision, as_trained, probabilities)
-    about = metadata.collect(run, checkpoint, classifier)
-    scores = model_card.scores(run, about["origin"])
+        rounding = model_card.rounding(precision, as_trained.predict(texts), probabilities)
+    about = metadata.collect(opened, classifier)
+    scores = model_card.scores(opened, about["origin"])
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
@@ -81,18 +86,30 @@ def main(
         text = model_card.card(format_name, output.name, about, scores, rounding, latency_ms, size)
         _put_in_place(made, output, text, card)
     print(
-        f"{output}: {size / 1e6:.1f} MB, checked on {len(texts):,} texts in a process of its own; "
-        f"card: {card}"
+        f"{escape.terminal(output)}: {size / 1e6:.1f} MB, checked on {len(texts):,} texts in a "
+        f"process of its own; card: {escape.terminal(card)}"
     )
 
 
 def _put_in_place(made: Path, output: Path, text: str, card: Path) -> None:
-    """Move an artefact and its card to their places, after everything that may fail."""
-    atomic.write(made.with_name("card"), text.encode())
-    if output.exists():
-        output.rename(made.with_name("replaced"))  # removed with the temporary folder
-    made.rename(output)
-    made.with_name("card").replace(card)
+    """Move an artefact and its card to their places, after everything that may fail.
+
+    The old card goes first and the new one comes last, so no card lies beside an artefact that it
+    does not describe.
+    """
+    new_card, old_card = made.with_name("card"), made.with_name("old card")
+    inode = made.stat().st_ino
+    atomic.write(new_card, text.encode())
+    if card.exists():
+        card.rename(old_card)  # removed with the temporary folder
+    try:
+        moves.move(made, output)
+    except BaseException:
+        is_in_place = output.exists() and output.stat().st_ino == inode
+        if old_card.exists() and not is_in_place:
+            old_card.rename(card)
+        raise
+    moves.move(new_card, card)
 
 
 def _check_output(output: Path, card: Path, suffix: str, force: bool) -> None:
@@ -115,13 +132,13 @@ def _check_output(output: Path, card: Path, suffix: str, force: bool) -> None:
         )
 
 
-def _check_finished(run: Path) -> None:
-    config = Config.read(run)
-    epoch = checkpoints.load_position(run).epoch if checkpoints.exists(run) else 0
-    if epoch < config.epochs:
+def _check_finished(checkpoint: Checkpoint) -> None:
+    run, epoch = checkpoint.run, checkpoint.position.epoch
+    epochs = Config.parse(checkpoint.inputs["config.json"], run / "config.json").epochs
+    if epoch < epochs:
         raise ValueError(
-            f"expected a finished run, received {run}, which is at epoch {epoch} of "
-            f"{config.epochs}; continue it with: python -m research.train --run-dir {run} --resume"
+            f"expected a finished run, received {run}, which is at epoch {epoch} of {epochs}; "
+            f"continue it with: python -m research.train --run-dir {run} --resume"
         )
 
 

@@ -1,6 +1,5 @@
 """Labels texts with a trained run: `python -m research.predict RUN "some text"`."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -11,7 +10,7 @@ import numpy as np
 import tyro
 
 import research
-from research.processes import command
+from research.processes import command, escape
 from research.processes.memory import keep_freed_memory
 
 _TEXTS_AT_A_TIME = 1_000
@@ -35,7 +34,7 @@ def main(
       checkpoint: the weights of the epoch with the best validation accuracy, or of the last one.
     """
     keep_freed_memory()
-    if not texts and sys.stdin.isatty():
+    if not texts and (sys.stdin is None or sys.stdin.isatty()):
         raise ValueError(
             "expected texts, received none; give them as arguments, or as lines on standard input"
         )
@@ -66,11 +65,11 @@ def _line(text: str, row: np.ndarray, classes: Sequence[str], top: int, as_json:
     best = np.argsort(-row, kind="stable")[:top]
     if as_json:
         labels = [{"label": classes[i], "probability": round(float(row[i]), 6)} for i in best]
-        return json.dumps({"text": text, "predictions": labels}, ensure_ascii=False)
+        return escape.json_line({"text": text, "predictions": labels}, sys.stdout.encoding)
     columns = [column for i in best for column in (classes[i], f"{row[i]:.4f}")]
-    # Tabs and line breaks in a text would break the columns and lines. --json keeps them.
-    return "\t".join([*columns, " ".join(text.split())])
+    # Tabs and line breaks would break the columns and lines. --json keeps them.
+    return "\t".join(map(escape.terminal, [*columns, " ".join(text.split())]))
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, prints_only=True)

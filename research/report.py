@@ -12,7 +12,7 @@ from research.data import corpora
 from research.evaluation import records, report_figures, tables
 from research.evaluation.records import Result
 from research.files import atomic
-from research.processes import command
+from research.processes import command, escape
 
 BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
 END = "<!-- end of the table -->"
@@ -37,7 +37,7 @@ def main(results: Path = Path("results")) -> None:
     for name, text in texts.items():
         atomic.write(results / "tables" / name, text.encode())
     report_figures.draw(sections, results / "figures")
-    print(f"written: {results / 'tables'} and {results / 'figures'}")
+    print(escape.terminal(f"written: {results / 'tables'} and {results / 'figures'}"))
     readme = results.resolve().parent / "README.md"
     if replace_table(readme, tables.readme_table(sections)):
         print(f"written: the table in {readme.name}")

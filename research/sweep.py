@@ -29,10 +29,9 @@ from research import experiments
 from research.config import Config
 from research.data import corpora
 from research.data.corpora import CorpusSource
-from research.files import atomic
-from research.processes import backends, command
+from research.evaluation import records
+from research.processes import backends, command, escape
 from research.processes.choices import choose
-from research.training import run_folder
 from research.training.cluster import Cluster, connect
 
 POLL_SECONDS = 0.5
@@ -135,7 +134,7 @@ class Job:
     def __str__(self) -> str:
         if self.state == "failed":
             log = f"; log: {self.log}" if self.started else ""
-            return f"failed {self.name}: {self.reason}{log}"
+            return f"failed {self.name}: {escape.terminal(self.reason)}{log}"
         units = zip(("epoch", "validation accuracy", "time"), self.figures(), strict=True)
         return ", ".join([f"{self.state} {self.name}", *(f"{u} {v}" for u, v in units if v)])
 
@@ -162,7 +161,8 @@ def main() -> None:
     failures = [job for job in jobs if job.state == "failed"]
     print(*failures, counts(jobs), sep="\n")
     if received:
-        print(f"continue with: {shlex.join(['python', '-m', 'research.sweep', *sys.argv[1:]])}")
+        again = shlex.join(["python", "-m", "research.sweep", *sys.argv[1:]])
+        print(f"continue with: {escape.terminal(again)}")
         sys.exit(128 + received[0])
     sys.exit(1 if failures else 0)
 
@@ -212,27 +212,33 @@ def experiment_config(experiment: str, passed: Sequence[str]) -> Config:
 
 def look_up(job: Job) -> None:
     """Set the state of a job from its record, or from the run folder that is in its place."""
-    if job.record.exists():
-        record = atomic.read_json(job.record)
-        job.history = record["history"]
-        job.reason = other_options(job.record, record["config"], job.config)
-        if job.config.corpus_path and not job.reason:
-            job.reason = other_corpus(job, record["data"]["corpus_digest"])
-        job.state = "failed" if job.reason else "recorded"
-    elif (job.run / "config.json").exists():
-        saved = run_folder.read_json(job.run / "config.json")
-        job.reason = other_options(job.run, saved, job.config)
-        job.state = "failed" if job.reason else "waiting"
+    try:
+        job.state = "recorded" if job.record.exists() else "waiting"
+        if job.state == "recorded":
+            record = records.load(job.record)
+            job.history = record["history"]
+            job.reason = other_options(job.record, record["config"], job.config)
+            if job.config.corpus_path and not job.reason:
+                job.reason = other_corpus(job, record["data"].get("corpus_digest"))
+        elif (job.run / "config.json").exists():
+            saved = Config.read(job.run).to_json()
+            job.reason = other_options(job.run, saved, job.config)
+    except (ValueError, OSError) as error:  # a damaged file is the failure of one job
+        job.reason = str(error)
+    if job.reason:
+        job.state = "failed"
 
 
 def other_options(place: Path, saved: Mapping[str, Any], config: Config) -> str:
     """Return in which options a record or run differs from what is wanted, or "".
 
-    An option that is younger than the record has its default there. The path of the corpus may
-    differ, since a corpus is known by its digest.
+    An option that is younger than the record has its default there. The paths of corpus and
+    vectors may differ, since both are known by their digests.
     """
-    before = Config().to_json() | dict(saved) | {"corpus_path": None}
-    now = config.to_json() | {"corpus_path": None}
+    before, now = (
+        options | {"corpus_path": None, "vectors": Path(options["vectors"]).name}
+        for options in (Config().to_json() | dict(saved), config.to_json())
+    )
     differing = [name for name in before if before[name] != now.get(name)]
     if not differing:
         return ""
@@ -242,7 +248,7 @@ def other_options(place: Path, saved: Mapping[str, Any], config: Config) -> str:
     return f"expected {place} with {expected}, received it with {received}; move it away"
 
 
-def other_corpus(job: Job, recorded_digest: str) -> str:
+def other_corpus(job: Job, recorded_digest: object) -> str:
     """Return that the record of a job is of another corpus, or ""."""
     if corpus_digest(job.config.corpus_source) == recorded_digest:
         return ""

@@ -3,23 +3,21 @@
 import contextlib
 import io
 import json
-import platform
 import shutil
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import TOPICS, assert_refused, options, python
+from conftest import HOSTILE, TOPICS, assert_refused, options, position_of, python
 
 import research
 from research import evaluate, predict, train
-from research.config import Config
 from research.data import corpora
+from research.evaluation import figures
 from research.evaluation.metrics import read_predictions
 from research.files import atomic
-from research.processes import backends, command
-from research.training import checkpoints
+from research.processes import backends, escape
+from research.training.checkpoints import Saver
 
 TEXTS = [*TOPICS.values(), "the\ta  of", "größer"]
 
@@ -90,7 +88,7 @@ def test_an_unknown_backend_is_refused(call, module, monkeypatch, tmp_path):
         (["--model", "kin"], ["received 'kin'", "did you mean 'kim'?"]),
         (["--corpus", "news20-date"], ["received 'news20-date'", "did you mean 'news20-bydate'?"]),
         (["--corpus", "folder"], ["folder", "--corpus-path"]),
-        (["--corpus", "csv", "--corpus-path", "no.csv"], ["'csv' at no.csv", "check the path"]),
+        (["--corpus", "csv", "--corpus-path", "no.csv"], ["'csv' at 'no.csv'", "check the path"]),
         (["--resume"], ["--run-dir with --resume", "give the run to continue"]),
     ],
 )
@@ -140,6 +138,7 @@ def test_evaluate_scores_the_test_split(run, call, tiny, tmp_path):
     np.testing.assert_allclose(probabilities, research.load(run).predict(test.texts), atol=1e-5)
     assert (run / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
     assert (run / "confusion_matrix.svg").read_text().startswith("<?xml")
+    del metrics["sha256"]
     assert json.loads((tmp_path / "record.json").read_text())["metrics"] == metrics
 
 
@@ -163,7 +162,7 @@ def test_evaluate_says_so_where_there_is_no_test_split(run, call, monkeypatch):
     assert "test accuracy" not in out
     metrics = atomic.read_json(run / "metrics.json")
     assert (metrics["split"], metrics["checkpoint"]) == ("validation", "last")
-    validation = checkpoints.load_position(run).history[-1]["validation_accuracy"]
+    validation = position_of(run).history[-1]["validation_accuracy"]
     assert metrics["accuracy"] == pytest.approx(validation)
 
 
@@ -172,8 +171,8 @@ def test_evaluate_takes_the_corpus_from_where_it_is_now_if_it_is_the_same(
     run, call, tiny, tmp_path
 ):
     moved = shutil.copytree(tiny["corpus_path"], tmp_path / "moved")
-    config = atomic.read_json(run / "config.json")
-    atomic.write_json(run / "config.json", config | {"corpus_path": "/no/longer/here"})
+    config = atomic.read_json(run / "config.json") | {"corpus_path": "/no/longer/here"}
+    Saver(run, {"config.json": atomic.json_bytes(config)}).write_inputs()
     assert_refused(call(evaluate, run), "/no/longer/here")
     assert call(evaluate, run, "--corpus-path", moved)[0] == 0
 
@@ -259,6 +258,117 @@ def test_a_damaged_run_is_refused_by_the_name_of_the_file(run, call):
     assert_refused(call(predict, run, "text"), str(config))
 
 
+# --- what a terminal could obey ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hostile(tiny, tmp_path_factory):
+    """What training printed, and its run, where path, texts and class names are hostile."""
+    folder = tmp_path_factory.mktemp("hostile") / "\x1b[31m"
+    folder.mkdir()
+    lines = [
+        json.dumps({"text": f"{TOPICS[topic]} \x1b]0;title\x07\u202e {number}", "label": label})
+        for number in range(60)
+        for topic, label in (("space", HOSTILE), ("hockey", "größe"), ("cooking", "x" * 20_000))
+    ]
+    (folder / "corpus.jsonl").write_text("\n".join(lines))
+    changes = {"corpus": "jsonl", "corpus_path": folder / "corpus.jsonl", "epochs": 1}
+    arguments = [*options(tiny | changes), "--run-dir", str(folder / "run")]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(sys, "argv", ["research/train.py", *arguments])
+        train.main()
+    return out.getvalue(), (folder / "run").rename(folder / "\udcff")
+
+
+def assert_harmless(printed):
+    assert "".join(printed.split("\n")).isprintable()
+
+
+@pytest.mark.backend
+def test_training_prints_only_what_is_printable(hostile):
+    assert_harmless(hostile[0])
+    assert hostile[0].endswith("\\x1b[31m/run\n")
+
+
+@pytest.mark.backend
+def test_evaluate_prints_only_what_is_printable(hostile, call, monkeypatch):
+    _, run = hostile
+    monkeypatch.setenv("COLUMNS", "300")
+    code, out, err = call(evaluate, run)
+    assert (code, err) == (0, "")
+    assert_harmless(out)
+    assert f" {escape.terminal(HOSTILE)} " in out  # with :car: and all
+    assert "x" * 201 not in out
+    assert "/\\x1b[31m/\\udcff: metrics.json" in out
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert [row["class_name"] for row in metrics["per_class"]] == sorted(
+        [HOSTILE, "größe", "x" * 20_000]
+    )
+    assert (run / "confusion_matrix.png").exists()
+
+
+@pytest.mark.backend
+def test_predict_keeps_its_columns_whatever_is_in_them(hostile, call):
+    texts = ["orbit\tmoon\x1b[31m", "goal \u202e \x85 \u2028 \udcff", "oven\r\nsalt"]
+    code, out, _ = call(predict, hostile[1], *texts, "--top", "3")
+    assert code == 0
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [len(row) for row in rows] == [7, 7, 7]
+    assert {label for row in rows for label in row[0:6:2]} == {
+        *(escape.terminal(HOSTILE), "größe", "x" * 20_000)
+    }
+    assert [row[6] for row in rows] == [r"orbit moon\x1b[31m", r"goal \u202e \udcff", "oven salt"]
+    assert "".join("".join(row) for row in rows).isprintable()
+
+    out = call(predict, hostile[1], *texts, "--json", "--top", "3")[1]
+    assert_harmless(out)
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["text"] for answer in answers] == texts
+    for answer in answers:
+        assert HOSTILE in [best["label"] for best in answer["predictions"]]
+
+
+@pytest.mark.backend
+def test_predict_prints_in_any_encoding(hostile, call, monkeypatch):
+    for encoding in ("ascii", "latin-1"):
+        for as_json in ([], ["--json"]):
+            stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+            with contextlib.redirect_stdout(stream):
+                assert call(predict, hostile[1], "größer 新 😀", "--top", "3", *as_json)[0] == 0
+            printed = stream.buffer.getvalue().decode(encoding)
+            if as_json:
+                assert json.loads(printed)["text"] == "größer 新 😀"
+            else:
+                assert printed.endswith("er \\u65b0 \\U0001f600\n")
+
+
+@pytest.mark.parametrize("module", [evaluate, predict])
+def test_the_line_of_an_error_cannot_control_the_terminal(call, module, tmp_path):
+    arguments = (tmp_path / "\x1b[31m\u202e\udcff", *(["text"] if module is predict else []))
+    refusal = call(module, *arguments)
+    assert_refused(refusal, r"\x1b[31m\u202e\udcff")
+    assert_harmless(refusal.err)
+
+
+@pytest.mark.backend
+def test_scores_come_before_the_picture(run, call, monkeypatch, tmp_path):
+    for name in ("metrics.json", "predictions.npz"):
+        (run / name).unlink(missing_ok=True)
+
+    def fail(*arguments):
+        raise OSError("the picture fails")
+
+    monkeypatch.setattr(figures, "confusion_matrix", fail)
+    answer = call(evaluate, run, "--record", tmp_path / "record.json")
+    assert_refused(answer, "the picture fails")
+    assert "test accuracy: " in answer.out
+    assert "the most confident mistakes:" in answer.out
+    assert "written to" not in answer.out
+    assert (run / "metrics.json").exists()
+    assert (run / "predictions.npz").exists()
+    assert (tmp_path / "record.json").exists()
+
+
 # --- processes of their own ---------------------------------------------------------------------
 
 
@@ -298,65 +408,3 @@ def test_a_run_predicts_the_same_on_another_backend(trained):
 
 
 # --- mistakes and defects -----------------------------------------------------------------------
-
-
-def test_a_defect_keeps_its_traceback():
-    for defect in (lambda: np.zeros(-1), lambda: int("x"), lambda: json.loads("{")):
-        with pytest.raises(ValueError, match=r"."):
-            command.guard(defect)
-    with pytest.raises(ZeroDivisionError):
-        command.guard(lambda: 1 / 0)
-
-
-def test_a_mistake_is_one_line(tmp_path):
-    def mistake():
-        raise FileNotFoundError("expected\n  a file")
-
-    with pytest.raises(SystemExit, match=r"^error: expected a file$"):
-        command.guard(mistake)
-    with pytest.raises(SystemExit, match=r"^error: expected --epochs"):
-        command.guard(lambda: Config(epochs=0))
-    with pytest.raises(SystemExit) as leaving:
-        command.guard(lambda: None)
-    assert leaving.value.code == 0
-
-
-def test_interrupting_is_no_error():
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit, match=r"^interrupted$"):
-        command.guard(interrupt)
-
-
-def test_a_reader_that_has_seen_enough_is_no_error():
-    code = """
-from research.processes import command
-command.guard(lambda: print("line\\n" * 1_000_000))
-"""
-    arguments = [sys.executable, "-c", code]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"line\n"
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left alone")
-def test_commands_keep_the_memory_that_they_free():
-    code = """
-import resource, sys
-import numpy as np
-from research.processes import memory
-if sys.argv[1] == "kept":
-    memory.keep_freed_memory()
-for step in range(11):
-    if step == 1:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    array = np.ones(5_000_000)
-    del array
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-    faults = {how: int(python("-c", code, how).out) for how in ("kept", "given back")}
-    # 40 MB are 10,000 pages of 4 KB. Larger pages make fewer faults.
-    assert faults["kept"] < 100 < faults["given back"]

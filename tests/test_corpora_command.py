@@ -74,9 +74,19 @@ def test_cross_posts_are_shown(monkeypatch: pytest.MonkeyPatch, call: Call) -> N
     assert "1 Message-IDs are in two classes or more (2 posts)" in answer.out
 
 
+def test_a_path_cannot_control_the_terminal(tmp_path: Path, call: Call) -> None:
+    path = write_jsonl(
+        tmp_path / "\x1b[31m\udcff.jsonl", [(f"text {n}", "ab"[n % 2]) for n in range(40)]
+    )
+    answer = call(command, "jsonl", "--path", path)
+    assert r"; from " + str(tmp_path) + r"/\x1b[31m\udcff.jsonl" in answer.out
+    assert "\x1b" not in answer.out
+
+
 def test_a_corpus_cannot_control_the_terminal(tmp_path: Path, call: Call) -> None:
     strange = "\x1b[31m[bold]red[/bold] \0 :car:"
     documents = [(f"{strange} {number}", f"{strange} {number % 2}") for number in range(40)]
     printed = call(command, "jsonl", "--path", write_jsonl(tmp_path / "a.jsonl", documents)).out
-    assert printed.count("?[31m[bold]red[/bold] ? :car: ") == 4  # two classes, and an example
+    shown = r"\x1b[31m[bold]red[/bold] \x00 :car: "
+    assert printed.count(shown) == 4  # two classes, and an example
     assert "\x1b" not in printed

@@ -3,7 +3,9 @@
 import contextlib
 import importlib.util
 import json
-from pathlib import Path
+import os
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import research
 from research import export, train
 from research.config import Config
 from research.data import tokens
-from research.files import atomic
+from research.files import atomic, moves, sealed
 from research.processes import backends
 from research.serving import formats, runtimes, self_check
 from research.serving.runtimes import RUNTIMES
@@ -152,8 +154,7 @@ def test_a_model_of_layers_that_keras_lacks_is_refused_by_keras(name, run_of, tm
 def test_a_run_in_bfloat16_becomes_an_artefact_in_float32(run, tmp_path, monkeypatch):
     # Other tests check; this one saves the time.
     monkeypatch.setattr(self_check, "check", lambda *_: [(1, 1.0)])
-    config = atomic.read_json(run / "config.json")
-    other = linked(run, tmp_path / "run", config | {"precision": "mixed_bfloat16"})
+    other = changed(run, tmp_path / "run", precision="mixed_bfloat16")
     output = tmp_path / "a"
     export.main(other, "saved_model", output)
     classifier = research.load(run)
@@ -162,13 +163,13 @@ def test_a_run_in_bfloat16_becomes_an_artefact_in_float32(run, tmp_path, monkeyp
     assert " The run computed in mixed_bfloat16; " in (tmp_path / "a.md").read_text()
 
 
-def linked(run, folder, config):
-    """Return a run that differs from another only in its options."""
-    folder.mkdir()
-    atomic.write_json(folder / "config.json", config)
-    for path in Path(run).iterdir():
-        if path.name != "config.json":
-            (folder / path.name).symlink_to(path)
+def changed(run, folder, **options):
+    """Return a copy of a run with other options, without the digests that older runs lack too."""
+    shutil.copytree(run, folder)
+    config, index = folder / "config.json", folder / "checkpoint" / "index.json"
+    atomic.write_json(config, atomic.read_json(config) | options)
+    content = sealed.parse(index.read_bytes(), index) | {"inputs": {}}
+    atomic.write_json(index, sealed.seal(content))
     return folder
 
 
@@ -188,18 +189,17 @@ def test_a_folder_that_is_no_run(tmp_path):
 
 @pytest.mark.parametrize("epoch", [0, 6])
 def test_a_run_that_did_not_finish(epoch, run, tmp_path):
-    config = atomic.read_json(run / "config.json")
-    unfinished = linked(run, tmp_path / "run", config | {"epochs": 7})
+    unfinished = changed(run, tmp_path / "run", epochs=7)
     if not epoch:
-        (unfinished / "checkpoint").unlink()
-    with pytest.raises(ValueError, match=rf"at epoch {epoch} of 7; .* --resume"):
+        shutil.rmtree(unfinished / "checkpoint")
+    received = "at epoch 6 of 7" if epoch else "not finished an epoch"
+    with pytest.raises((ValueError, FileNotFoundError), match=rf"{received}; .* --resume"):
         export.main(unfinished, "saved_model", tmp_path / "a")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
 def test_an_option_of_another_version_such_as_a_standardisation(run, tmp_path):
-    config = atomic.read_json(run / "config.json")
-    other = linked(run, tmp_path / "run", config | {"standardize": "mine"})
+    other = changed(run, tmp_path / "run", standardize="mine")
     with pytest.raises(ValueError, match=r"config.json, received standardize: "):
         export.main(other, "saved_model", tmp_path / "a")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
@@ -225,8 +225,92 @@ def test_an_output_that_exists_is_kept_unless_forced(run, tmp_path, monkeypatch)
         assert {path.name for path in tmp_path.iterdir()} == {"a", "a.md"}
 
 
+# Python tells a hook before it renames or removes anything. The hook kills the process at the n-th
+# such event, so n = 1, 2, ... stops between any two of them.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from research import export
+from research.files import moves
+
+folder, has_exchange = Path(sys.argv[1]), sys.argv[2] == "True"
+output, card, events = folder / "a", folder / "a.md", 0
+
+def write(place, content):
+    place.mkdir(parents=True)
+    for name in ("saved_model.pb", "classifier.json"):
+        (place / name).write_text(content)
+
+def kill(event, _):
+    global events
+    events += event in {"os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "ctypes.dlsym"}
+    if events == wanted and event != "os.kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if not has_exchange:
+    moves._exchange = lambda *_: False
+write(output, "old")
+card.write_text("old card")
+for wanted in range(1, 100):
+    made = folder / f".a.{wanted}" / "artefact"
+    write(made, f"new {wanted}")
+    if (child := os.fork()) == 0:
+        sys.addaudithook(kill)
+        export._put_in_place(made, output, f"card {wanted}", card)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    found = [path.read_text() for path in sorted(output.glob("*"))]
+    print(wanted, status, found, card.read_text() if card.exists() else None, sep=";")
+    if status == 0:
+        break
+    if (kept := folder / ".a.replaced").exists() and not found:
+        kept.rename(output)  # as the documentation says
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("has_exchange", [sys.platform == "linux", False])
+def test_an_export_that_is_killed_leaves_an_artefact_as_a_whole(has_exchange, tmp_path):
+    answer = python("-c", KILLED, tmp_path, has_exchange)
+    assert answer.code == 0, answer.err
+    lines = [line.split(";") for line in answer.out.splitlines()]
+    assert len(lines) > 4
+    assert [line[1] for line in lines] == ["9"] * (len(lines) - 1) + ["0"]  # SIGKILL
+    missing = 0
+    before = "old"
+    for wanted, _, found, card in lines:
+        new = f"new {wanted}"
+        if found == "[]":
+            missing += 1
+            continue
+        assert found in (f"['{before}', '{before}']", f"['{new}', '{new}']")
+        before = before if before in found else new
+        assert card in (before.replace("new", "card"), f"{before} card", "None")
+    assert before == new
+    assert missing == (0 if has_exchange else 1)
+
+
+@pytest.mark.parametrize("fails", ["before the move", "after the move"])
+def test_an_artefact_that_cannot_be_moved_keeps_its_card(fails, tmp_path, monkeypatch):
+    def broken(made, place):
+        if fails == "after the move":
+            move(made, place)
+        raise OSError("the disk broke")
+
+    output, card, made = tmp_path / "a", tmp_path / "a.md", tmp_path / ".a.1" / "artefact"
+    for artefact in (output, made):
+        _write_a_folder(None, None, artefact)
+    card.write_text("old")
+    move = moves.move
+    monkeypatch.setattr(moves, "move", broken)
+    with pytest.raises(OSError, match="broke"):
+        export._put_in_place(made, output, "new", card)
+    # A card is of the artefact beside it.
+    assert [path.read_text() for path in tmp_path.glob("*.md")] == ["old"] * made.exists()
+
+
 def _write_a_folder(classifier, metadata, path):
-    path.mkdir()
+    path.mkdir(parents=True)
     (path / "saved_model.pb").touch()
 
 

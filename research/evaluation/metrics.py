@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 from sklearn.metrics import precision_recall_fscore_support
 
 CONFIDENCE = 0.95
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 _CONFUSED_PAIRS = 10
 _BOOTSTRAP_DRAWS = 2_000
 _BOOTSTRAP_SEED = 0
-_DRAWS_AT_ONCE = 100  # bounds the memory: 8 bytes x draws at once x classes^2
+_NUMBERS_AT_ONCE = 1_000_000  # of the bootstrap, which bounds its memory
 
 
 class Scores(TypedDict):
@@ -65,12 +65,16 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     """
     labels, probabilities = _check_probabilities(labels, probabilities)
     examples, classes = probabilities.shape
-    counts = confusion(labels, probabilities.argmax(axis=1), classes)
+    predictions = probabilities.argmax(axis=1)
+    right, labelled, predicted = (
+        np.bincount(of_some, minlength=classes)
+        for of_some in (labels[labels == predictions], labels, predictions)
+    )
     of_right_class = probabilities[np.arange(examples), labels].astype(np.float64)
     return Scores(
         loss=float(-np.log(np.maximum(of_right_class, np.finfo(np.float32).tiny)).mean()),
-        accuracy=int(np.trace(counts)) / examples,
-        macro_f1=float(_macro_f1(counts)),
+        accuracy=int(right.sum()) / examples,
+        macro_f1=float(_macro_f1(right, labelled + predicted)),
     )
 
 
@@ -83,8 +87,9 @@ def summary(labels: np.ndarray, probabilities: np.ndarray) -> Summary:
     - `accuracy_interval`: Wilson's interval, as in the function of that name.
     - `macro_f1_interval`: percentile bootstrap with 2,000 draws and a fixed seed (Efron &
       Tibshirani 1993, chapter 13). Resampling the examples gives a confusion matrix with a
-      multinomial distribution, so the matrices are drawn directly. A draw may contain no example
-      of a small class; that class then scores 0, which pulls the interval down.
+      multinomial distribution, so the matrices are drawn directly, without the cells that are
+      empty. A draw may contain no example of a small class; that class then scores 0, which pulls
+      the interval down.
 
     Args:
       labels: int[examples].
@@ -95,12 +100,12 @@ def summary(labels: np.ndarray, probabilities: np.ndarray) -> Summary:
     """
     points = scores(labels, probabilities)
     examples, classes = np.shape(probabilities)
-    counts = confusion(labels, np.argmax(probabilities, axis=1), classes)
+    predictions = np.argmax(probabilities, axis=1)
     return Summary(
         **points,
         examples=examples,
         accuracy_interval=[*accuracy_interval(points["accuracy"], examples)],
-        macro_f1_interval=_macro_f1_interval(counts),
+        macro_f1_interval=_macro_f1_interval(np.asarray(labels, np.int64), predictions, classes),
     )
 
 
@@ -144,7 +149,7 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.n
     Args:
       labels: int[examples].
       predictions: int[examples].
-      classes: above every label and prediction.
+      classes: above every label and prediction. The matrix takes 8 bytes x classes^2.
 
     Raises:
       ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
@@ -157,33 +162,30 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.n
 
 
 def most_confused(
-    confusion: np.ndarray, class_names: Sequence[str], count: int
+    labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, str, int]]:
     """Return the commonest mistakes as (label, prediction, examples), the commonest first.
 
     Equal counts are in the order of the classes.
 
     Args:
-      confusion: int[classes, classes], as the function of that name returns it.
-      class_names: in the order of its rows.
+      labels: int[examples].
+      predictions: int[examples].
+      class_names: a label is an index into them.
       count: how many mistakes to return at most.
 
     Raises:
-      ValueError: the matrix does not fit the names.
+      ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
     """
-    classes = len(class_names)
-    if confusion.shape != (classes, classes):
-        raise ValueError(
-            f"expected a confusion matrix of shape {(classes, classes)}, a row and a column for "
-            f"each class name, received {confusion.shape}; pass the names of the same corpus"
-        )
-    mistakes = np.where(np.eye(classes, dtype=bool), 0, confusion)
-    commonest = np.argsort(-mistakes, axis=None, kind="stable")[:count]
-    pairs = [(int(cell) // classes, int(cell) % classes) for cell in commonest]
+    classes, examples = len(class_names), len(labels)
+    labels = _check_classes("labels", labels, classes, examples)
+    predictions = _check_classes("predictions", predictions, classes, examples)
+    wrong = labels != predictions
+    pairs, counts = _pairs(labels[wrong], predictions[wrong], classes)
+    commonest = np.argsort(-counts, kind="stable")[:count]
     return [
-        (class_names[label], class_names[prediction], int(mistakes[label, prediction]))
-        for label, prediction in pairs
-        if mistakes[label, prediction]
+        (class_names[pair // classes], class_names[pair % classes], int(examples_of_pair))
+        for pair, examples_of_pair in zip(pairs[commonest], counts[commonest], strict=True)
     ]
 
 
@@ -228,9 +230,11 @@ def predictions_by_class(
     classes, examples = len(class_names), len(labels)
     labels = _check_classes("labels", labels, classes, examples)
     predictions = _check_classes("predictions", predictions, classes, examples)
+    by_label = predictions[np.argsort(labels, kind="stable")]
+    ends = np.cumsum(np.bincount(labels, minlength=classes))
     return {
-        name: " ".join(map(str, predictions[labels == label]))
-        for label, name in enumerate(class_names)
+        name: " ".join(map(str, of_class))
+        for name, of_class in zip(class_names, np.split(by_label, ends[:-1]), strict=True)
     }
 
 
@@ -261,10 +265,9 @@ def by_class(
     Raises:
       ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
     """
-    counts = confusion(labels, predictions, len(class_names))
     return {
         "per_class": per_class(labels, predictions, class_names),
-        "most_confused": most_confused(counts, class_names, _CONFUSED_PAIRS),
+        "most_confused": most_confused(labels, predictions, class_names, _CONFUSED_PAIRS),
         "predictions": predictions_by_class(labels, predictions, class_names),
     }
 
@@ -283,25 +286,54 @@ def accuracy_interval(accuracy: float, examples: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _macro_f1(counts: np.ndarray) -> np.ndarray:
-    """Return float64[...] for confusion matrices, int64[..., classes, classes]."""
-    correct = np.diagonal(counts, axis1=-2, axis2=-1)
-    labelled_and_predicted = counts.sum(axis=-1) + counts.sum(axis=-2)
-    # F1 = 2 correct / (labelled + predicted), and 0 where that is 0 / 0.
-    macro_f1: np.ndarray = (2 * correct / np.maximum(labelled_and_predicted, 1)).mean(axis=-1)
+def _macro_f1(right: np.ndarray, labelled_and_predicted: np.ndarray) -> np.ndarray:
+    """Return float64[...].
+
+    Args:
+      right: int64[..., classes], the examples that have and got the class.
+      labelled_and_predicted: int64[..., classes], those that have it, plus those that got it.
+    """
+    # F1 = 2 right / (labelled + predicted), and 0 where that is 0 / 0.
+    macro_f1: np.ndarray = (2 * right / np.maximum(labelled_and_predicted, 1)).mean(axis=-1)
     return macro_f1
 
 
-def _macro_f1_interval(counts: np.ndarray) -> list[float]:
+def _macro_f1_interval(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:
+    pairs, counts = _pairs(labels, predictions, classes)
+    # numpy gives the last cell what rounding leaves over. Other empty cells change no draw.
+    if pairs[-1] != classes**2 - 1:
+        pairs, counts = np.append(pairs, classes**2 - 1), np.append(counts, 0)
+    right = _class_of_pair(pairs // classes, classes, pairs // classes == pairs % classes)
+    either = _class_of_pair(pairs // classes, classes) + _class_of_pair(pairs % classes, classes)
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
-    examples = counts.sum()
-    shares = counts.ravel() / examples
+    at_once = max(1, _NUMBERS_AT_ONCE // max(len(pairs), classes))
     scores = []
-    for _ in range(_BOOTSTRAP_DRAWS // _DRAWS_AT_ONCE):
-        draws = generator.multinomial(examples, shares, _DRAWS_AT_ONCE)
-        scores.append(_macro_f1(draws.reshape(-1, *counts.shape)))
+    for drawn in range(0, _BOOTSTRAP_DRAWS, at_once):
+        size = min(at_once, _BOOTSTRAP_DRAWS - drawn)
+        draws = generator.multinomial(len(labels), counts / len(labels), size)
+        # In this order of memory the mean does not depend on how many are drawn at once.
+        scores.append(_macro_f1(*(np.ascontiguousarray(draws @ of) for of in (right, either))))
     tail = (1 - CONFIDENCE) / 2
-    return [float(bound) for bound in np.quantile(scores, [tail, 1 - tail])]
+    return [float(bound) for bound in np.quantile(np.concatenate(scores), [tail, 1 - tail])]
+
+
+def _pairs(
+    labels: np.ndarray, predictions: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells of the confusion matrix that are not empty, and their counts.
+
+    A cell is label * classes + prediction. Cells are sorted. All arrays are int64.
+    """
+    return np.unique_counts(labels * classes + predictions)
+
+
+def _class_of_pair(
+    class_numbers: np.ndarray, classes: int, counted: np.ndarray | bool = True
+) -> sparse.csr_array:
+    """Return int64[pairs, classes], which is 1 where a pair is of a class and counted."""
+    pairs = np.arange(len(class_numbers))
+    ones = np.ones(len(class_numbers), np.int64) * counted
+    return sparse.csr_array((ones, (pairs, class_numbers)), (len(class_numbers), classes))
 
 
 def _check_classes(name: str, values: np.ndarray, classes: int, examples: int) -> np.ndarray:
@@ -316,7 +348,7 @@ def _check_classes(name: str, values: np.ndarray, classes: int, examples: int) -
             f"expected {name} from 0 to {classes - 1}, received {values.min()} to {values.max()}; "
             "check that they number the classes of this corpus"
         )
-    return values
+    return values.astype(np.int64)
 
 
 def _check_probabilities(

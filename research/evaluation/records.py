@@ -17,7 +17,7 @@ import numpy as np
 from research.evaluation import metrics, significance
 from research.files import atomic
 from research.models.registry import MODELS
-from research.training import checkpoints, run_folder
+from research.training.checkpoints import Checkpoint
 
 Record = dict[str, Any]
 
@@ -128,18 +128,47 @@ class Result:
         return np.array([labels == predictions for labels, predictions in pairs])
 
 
-def of_run(run: Path) -> Record:
+def of_run(checkpoint: Checkpoint, scores: Mapping[str, Any]) -> Record:
     """Return the record of an evaluated run.
 
+    Args:
+      checkpoint: the evaluated one.
+      scores: its metrics.
+
     Raises:
-      FileNotFoundError: `run` is no run folder, or was not evaluated.
-      ValueError: one of its files is damaged.
+      ValueError: a file of the run is damaged.
     """
-    parts = ("config", "data", "environment", "metrics")
-    record = {part: run_folder.read_json(run / f"{part}.json") for part in parts}
-    # The path is that of one machine. The digest of the corpus identifies it anywhere.
-    record["config"]["corpus_path"] = None
-    return record | {"history": checkpoints.load_position(run).history}
+    config = checkpoint.json("config.json")
+    # Paths are those of one machine. Digests identify the corpus and the vectors anywhere.
+    config |= {"corpus_path": None, "vectors": Path(config["vectors"]).name}
+    data = checkpoint.json("data.json")
+    data["vectors"]["name"] = config["vectors"]
+    return {
+        "config": config,
+        "data": data,
+        "environment": checkpoint.json("environment.json"),
+        "metrics": dict(scores),
+        "history": checkpoint.position.history,
+    }
+
+
+def load(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+      ValueError: the file is not a record.
+      OSError: it cannot be read.
+    """
+    record = atomic.read_json(path)
+    parts = {"config": dict, "data": dict, "environment": list, "metrics": dict, "history": list}
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(name), kind) for name, kind in parts.items()
+    ):
+        raise ValueError(
+            f"expected a record with {', '.join(parts)} in {path}, received other JSON; "
+            "move it away, and evaluate the run again with --record"
+        )
+    return record
 
 
 def read(folder: Path, defaults: Mapping[str, Any]) -> list[Result]:
@@ -156,7 +185,7 @@ def read(folder: Path, defaults: Mapping[str, Any]) -> list[Result]:
     """
     records_of: dict[str, list[Record]] = {}
     for path in sorted(folder.rglob("*.json"), key=_by_seed):
-        record = atomic.read_json(path)
+        record = load(path)
         if "model" in record["config"]:
             record["config"] = {**defaults, **record["config"]}
         scores = record["metrics"]

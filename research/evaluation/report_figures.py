@@ -79,9 +79,8 @@ def draw_confusion(corpus: str, network: Result, folder: Path) -> None:
     record = network.records[0]
     names = record["data"]["class_names"]
     labels, predictions = metrics.read_predictions(record["metrics"]["predictions"])
-    confusion = metrics.confusion(labels, predictions, len(names))
     title = f"{corpus}: {network.label}, seed {network.config['seed']}"
-    figures.confusion_matrix(confusion, names, folder / f"confusion_{corpus}", title)
+    figures.confusion_matrix(labels, predictions, names, folder / f"confusion_{corpus}", title)
 
 
 def draw_class_gains(corpus: str, network: Result, reference: Result, folder: Path) -> None:

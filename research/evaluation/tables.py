@@ -10,6 +10,7 @@ import pandas as pd
 from research.data import corpora
 from research.evaluation import metrics, records, significance
 from research.evaluation.records import Record, Result
+from research.processes import escape
 
 SIGNIFICANT = 0.05
 README_ROWS = 6
@@ -104,7 +105,8 @@ def accuracy_markdown(sections: Sections, published: Sequence[Record]) -> str:
     parts = ["# Accuracy", *NOTES]
     for corpus, results in sections.items():
         best = _best(results)
-        parts += [f"## {corpus}", protocol(results), markdown(accuracy_cells(results), best)]
+        about = escape.markdown(protocol(results))
+        parts += [f"## {corpus}", about, markdown(accuracy_cells(results), best)]
         if cells := published_cells(corpus, published):
             parts += [f"Published figures on {corpus}. {PUBLISHED_NOTE}", markdown(cells)]
     return "\n\n".join(parts) + "\n"
@@ -281,12 +283,14 @@ def markdown(cells: Sequence[Cells], bold: dict[str, int] | None = None) -> str:
     """Return a table in Markdown.
 
     Args:
-      cells: a dictionary for each row, from column to text.
+      cells: a dictionary for each row, from column to plain text.
       bold: by column, the row that is set in bold.
     """
     if not cells:
         return "No records yet."
     frame, emphasis = _frames(cells, bold)
+    frame = frame.map(escape.markdown).rename(columns=escape.markdown)
+    emphasis.columns = frame.columns
     return str(
         frame.where(~emphasis, "**" + frame + "**").to_markdown(
             index=False, disable_numparse=True, colalign=[_align(c) for c in frame]
@@ -300,7 +304,7 @@ def latex(
     """Return a table in LaTeX, for the package booktabs.
 
     Args:
-      cells: a dictionary for each row, from column to text.
+      cells: a dictionary for each row, from column to plain text.
       caption: of the table, as plain text.
       label: of the table, without `tab:`.
       bold: by column, the row that is set in bold.
@@ -310,13 +314,13 @@ def latex(
     frame, emphasis = _frames(cells, bold)
     styles = emphasis.map(lambda is_bold: "textbf:--rwrap" if is_bold else "")
     styler = frame.style.hide(axis="index").apply(lambda _: styles, axis=None)
-    styler = styler.format(escape="latex").format_index(escape="latex", axis=1)
+    styler = styler.format(escape.latex).format_index(escape.latex, axis=1)
     return str(
         styler.to_latex(
             hrules=True,
             column_format="".join(_align(column)[0] for column in frame),
             position_float="centering",
-            caption=re.sub(r"([%&_#])", r"\\\1", caption),
+            caption=escape.latex(caption),
             label=f"tab:{label}",
         )
     )

@@ -10,11 +10,12 @@ import numpy as np
 
 from research.data import corpora
 from research.evaluation import metrics
-from research.files import atomic
-from research.processes import provenance
+from research.files import sealed
+from research.processes import escape, provenance
 from research.serving.runtimes import RUNTIMES
 from research.serving.self_check import TOLERANCE
-from research.training import checkpoints
+from research.training import run_folder
+from research.training.checkpoints import Checkpoint
 
 
 def card(
@@ -37,9 +38,11 @@ def card(
       latency_ms: what `self_check.check` returned.
       size: bytes.
     """
-    origin, classes, licences = metadata["origin"], metadata["classes"], metadata["licences"]
+    text, code = escape.markdown, escape.markdown_code
+    origin, licences = metadata["origin"], metadata["licences"]
+    classes = [text(name) for name in metadata["classes"]]
     options, length = origin["options"], metadata["tokenizer"]["sequence_length"]
-    counts = ", ".join(f"{count:,} {split}" for split, count in origin["examples"].items())
+    counts = ", ".join(f"{count:,} {text(split)}" for split, count in origin["examples"].items())
     protocol = corpora.CORPORA[origin["corpus"]].removeprefix("your ")
     takes = "texts"
     if not RUNTIMES[name].takes_texts:
@@ -48,21 +51,22 @@ def card(
             "1 for other words, 0 for padding at the end"
         )
     latency = ", ".join(f"{ms:.2f} ms for {texts}" for texts, ms in latency_ms)
-    return f"""# {artefact}
+    return f"""# {text(artefact)}
 
 Assigns each text to one of {len(classes)} classes. Format `{name}`; takes {takes}; returns
 probabilities, float32[texts, {len(classes)}], and labels.
 
 ## Data and protocol
 
-Corpus `{origin["corpus"]}`: {protocol}. Examples: {counts}; trained on {options["train_on"]}.
-Digest `{origin["corpus_digest"]}`.
+Corpus {code(origin["corpus"])}: {protocol}. Examples: {counts}; trained on {options["train_on"]}.
+Digest {code(origin["corpus_digest"])}.
 
-Model `{options["model"]}`, {origin["parameters"]:,} parameters, word vectors
-`{options["vectors"]}`, {len(metadata["vocabulary"]):,} words. Trained on {origin["backend"]},
-{origin["started"]}, at commit `{origin["commit"]}`, seed {options["seed"]}. The weights are those
-of epoch {origin["epoch"]} of {options["epochs"]} ({origin["checkpoint"]}). The artefact holds all
-options and versions, the classes, the vocabulary and the settings of the tokenizer.
+Model {code(options["model"])}, {origin["parameters"]:,} parameters,
+word vectors {code(options["vectors"])}, {len(metadata["vocabulary"]):,} words.
+Trained on {text(origin["backend"])}, {text(origin["started"])}, at commit {code(origin["commit"])},
+seed {options["seed"]}. The weights are those of epoch {origin["epoch"]} of {options["epochs"]}
+({origin["checkpoint"]}). The artefact holds all options and versions, the classes, the vocabulary
+and the settings of the tokenizer.
 
 ## Metrics
 
@@ -78,12 +82,13 @@ words outside the vocabulary. It has the biases of its texts and word vectors.{r
 
 ## Licence
 
-Code: {licences["code"]}. Word vectors: {licences["vectors"]}. Texts: that of their corpus.
+Code: {licences["code"]}. Word vectors: {text(licences["vectors"])}. Texts: that of their corpus.
 
 ## Size and latency
 
-{size / 1e6:.1f} MB. Median latency: {latency}, on {provenance.processor()} with {os.cpu_count()}
-cores, timed during the check, when other programs may have run.
+{size / 1e6:.1f} MB. Median latency: {latency},
+on {text(provenance.processor())} with {os.cpu_count()} cores,
+timed during the check, when other programs may have run.
 
 Checked in a process of its own, with {", ".join(RUNTIMES[name].packages)} and without this package:
 probabilities within {TOLERANCE} of the run's, and equal labels.
@@ -96,25 +101,27 @@ probabilities within {TOLERANCE} of the run's, and equal labels.
 """
 
 
-def scores(run: Path, origin: dict[str, Any]) -> str:
+def scores(checkpoint: Checkpoint, origin: dict[str, Any]) -> str:
     """Return the scores of the exported weights, as Markdown.
 
     They are those of `research.evaluate` if it evaluated these weights, otherwise those of
     validation.
 
     Args:
-      run: the run folder.
+      checkpoint: what is exported.
       origin: the metadata's `origin`.
+
+    Raises:
+      ValueError: the `metrics.json` of the run is damaged.
     """
-    path = run / "metrics.json"
-    evaluated = atomic.read_json(path) if path.exists() else {}
-    if evaluated.get("epoch") == origin["epoch"]:
+    evaluated = _evaluated(checkpoint.run / "metrics.json")
+    if evaluated.get("weights") == checkpoint.digest:
         lines = [
             _score(evaluated["split"], title, evaluated[key], evaluated[f"{key}_interval"])
             for key, title in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
         ]
         return "\n".join([*lines, f"- {evaluated['examples']:,} examples"])
-    epoch = checkpoints.load_position(run).history[origin["epoch"] - 1]
+    epoch = checkpoint.position.history[origin["epoch"] - 1]
     lines = ["Not evaluated yet. Run `python -m research.evaluate RUN`, then export it again."]
     if "validation_accuracy" in epoch:
         accuracy = epoch["validation_accuracy"]
@@ -125,9 +132,15 @@ def scores(run: Path, origin: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _evaluated(path: Path) -> dict[str, Any]:
+    """Return the content of a `metrics.json`; {} if there is none, or only one without a seal."""
+    content = run_folder.read_bytes(path) if path.exists() else b""
+    return sealed.parse(content, path) if b'"weights"' in content else {}
+
+
 def _score(split: str, title: str, score: float, interval: Sequence[float]) -> str:
     low, high = interval
-    return f"- {split} {title}: {score:.4f} (95% interval {low:.4f} to {high:.4f})"
+    return f"- {escape.markdown(split)} {title}: {score:.4f} (95% interval {low:.4f} to {high:.4f})"
 
 
 def rounding(precision: str, as_trained: np.ndarray, probabilities: np.ndarray) -> str:

@@ -197,7 +197,7 @@ RUNTIMES = {
 BATCH_SIZE = 256
 """How many texts are timed as one batch."""
 
-_ANSWERED_AT_ONCE = 32  # a very long text may cost memory for each text of its batch
+_ANSWERED_AT_ONCE = 32  # a network takes memory for each text of its batch
 _TIMED_CALLS = 20
 
 _HIDDEN = {"research", "jax", *(name for runtime in RUNTIMES.values() for name in runtime.packages)}
