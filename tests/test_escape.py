@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from conftest import HOSTILE
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -57,6 +57,9 @@ def inline(markdown):
 
 @unhurried
 @given(ANY_TEXT)
+@example("<b> </b> <!-- --> <?x?> <http://x.org>")
+@example("&amp; &#65; &#x41; &lt;")
+@example("[l](http://x) ![l](x) **b** _i_ ~~s~~ `c`")
 def test_markdown_shows_any_text_as_it_is(text):
     kinds, shown = inline(escape.markdown(text))
     assert shown == escape.terminal(text)

@@ -55,6 +55,7 @@ def test_a_run_folder_has_one_owner_and_the_second_is_told_who_it_is(tmp_path):
         run_folder.claimed(run, "kim", "jax", 0),
     ):
         pytest.fail("two own it")
+    assert (run / ".lock").exists(), "the one that is refused leaves the lock alone"
     holder.kill()  # and a lock that a killed process left does not hold
     holder.wait()
     holder.stdin.close()

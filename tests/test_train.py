@@ -59,6 +59,7 @@ def without_times(history):
 def test_a_run_folder_holds_what_the_design_says(whole):
     names = {path.name for path in whole.iterdir()}
     assert names == {
+        ".lock",
         "config.json",
         "data.json",
         "environment.json",

@@ -90,16 +90,15 @@ def claimed(run: Path | None, experiment: str, backend: str, seed: int) -> Itera
         run = _new_folder(default)
     else:
         _make_folder(run)
-    try:
-        with locks.hold(run / _LOCK, wait=False):
+    with locks.hold(run / _LOCK, wait=False):
+        try:
             yield run
-    finally:
-        with contextlib.suppress(OSError):
-            if [path.name for path in run.iterdir()] == [_LOCK]:
-                (run / _LOCK).unlink()
-                run.rmdir()
-                for folder in made:  # until one holds something
-                    folder.rmdir()
+        finally:
+            if not (run / "config.json").exists():
+                with contextlib.suppress(OSError):  # a folder that holds something stays
+                    (run / _LOCK).unlink()
+                    for folder in (run, *made):
+                        folder.rmdir()
 
 
 def _new_folder(folder: Path) -> Path:
