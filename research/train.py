@@ -103,6 +103,7 @@ def train(
             run_folder.check_same_data(run, description)
             if checkpoints.exists(run):
                 position = restore(trainer, run)
+                check_epochs(run, config, position)
         process = run_folder.process_entry(backend, device_name(), position.epoch, position.step)
         saver = Saver(
             run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
@@ -194,14 +195,14 @@ def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Train
 def check_same_options(run: Path, given: Config) -> None:
     """Check that a run is resumed with its own options.
 
-    More epochs only make a run longer. Anything else would make it another run, and so would more
-    epochs if the learning rate depends on their number.
+    Other epochs only make a run longer or shorter. Anything else would make it another run, and so
+    would other epochs if the learning rate depends on their number.
 
     Raises:
       ValueError: an option differs.
     """
     saved = Config.read(run)
-    if saved.learning_rate_schedule == "constant" and given.epochs > saved.epochs:
+    if saved.learning_rate_schedule == "constant":
         given = replace(given, epochs=saved.epochs)
     options = given.to_json()
     for name, before in saved.to_json().items():
@@ -210,6 +211,20 @@ def check_same_options(run: Path, given: Config) -> None:
                 f"expected --{name.replace('_', '-')} {before}, with which {run} was "
                 f"started, received {options[name]}; leave the option out, or start a new run"
             )
+
+
+def check_epochs(run: Path, config: Config, position: Position) -> None:
+    """Check that a resumed run does not end before where it stands.
+
+    Raises:
+      ValueError: it has begun more epochs than it is to have.
+    """
+    begun = position.epoch + (position.step > 0)
+    if config.epochs < begun:
+        raise ValueError(
+            f"expected --epochs of {begun} or more, which {run} has begun, received "
+            f"{config.epochs}; leave the option out, or start a new run"
+        )
 
 
 def restore(trainer: "Trainer", run: Path) -> Position:
@@ -336,8 +351,8 @@ class Options:
     run_dir: Path | None = None
     """The run folder; by default a new one, runs/EXPERIMENT/BACKEND-seedK."""
     resume: bool = False
-    """Continue the run in --run-dir, with its options; --epochs may be raised if the learning rate
-    is constant."""
+    """Continue the run in --run-dir, with its options; if the learning rate is constant, --epochs
+    may be another number."""
 
 
 def main() -> None:

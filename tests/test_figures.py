@@ -185,6 +185,15 @@ def test_any_name_is_drawn_as_it_is(tmp_path, names):
         assert "x" * 130 not in svg
 
 
+def test_a_figure_that_would_be_too_large_has_fewer_pixels_to_the_inch(tmp_path):
+    figure = figures.Figure(figsize=(100, 2))
+    figure.subplots()
+    figures.save(figure, tmp_path / "wide")
+    width, height = size_in_pixels(tmp_path / "wide.png")
+    assert MOST_PIXELS - 200 < width <= MOST_PIXELS
+    assert height < 150  # 2 inches of 100
+
+
 def test_a_picture_replaces_the_old_one_as_a_whole(tmp_path, monkeypatch):
     svg, png = draw(tmp_path / "curves")
     before = svg.read_bytes(), png.read_bytes()
