@@ -49,7 +49,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Damage run folders at random, and let processes race for them: a quarter of an hour."""
+    """Damage run folders at random, and let processes race for them."""
     install(session, "all")
     environment = {"KERAS_BACKEND": "torch"}
     session.run("pytest", "-n", "2", "-m", "faults", *session.posargs, env=environment)

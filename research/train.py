@@ -98,12 +98,10 @@ def train(
         model, seconds = build_model(config, data)
         trainer = build_trainer(config, model, len(data.labels))
         description = data.description | {"parameters": model.count_params()}
+        run_folder.check_same_data(run, description)
         position = Position(seconds=seconds)
-        if has_begun:
-            run_folder.check_same_data(run, description)
-            if checkpoints.exists(run):
-                position = restore(trainer, run)
-                check_epochs(run, config, position)
+        if checkpoints.exists(run):
+            position = restore(trainer, run, config.epochs)
         process = run_folder.process_entry(backend, device_name(), position.epoch, position.step)
         saver = Saver(
             run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
@@ -213,25 +211,22 @@ def check_same_options(run: Path, given: Config) -> None:
             )
 
 
-def check_epochs(run: Path, config: Config, position: Position) -> None:
-    """Check that a resumed run does not end before where it stands.
+def restore(trainer: "Trainer", run: Path, epochs: int) -> Position:
+    """Give a trainer the state of the last checkpoint, and return where the run stands.
 
     Raises:
-      ValueError: it has begun more epochs than it is to have.
+      ValueError: the run has begun more epochs than it is to have, or is damaged.
     """
-    begun = position.epoch + (position.step > 0)
-    if config.epochs < begun:
-        raise ValueError(
-            f"expected --epochs of {begun} or more, which {run} has begun, received "
-            f"{config.epochs}; leave the option out, or start a new run"
-        )
-
-
-def restore(trainer: "Trainer", run: Path) -> Position:
-    """Give a trainer the state of the last checkpoint, and return where the run stands."""
     with checkpoints.opened(run, "last") as checkpoint:
+        position = checkpoint.position
+        begun = position.epoch + (position.step > 0)
+        if epochs < begun:
+            raise ValueError(
+                f"expected --epochs of {begun} or more, which {run} has begun, received {epochs}; "
+                "leave the option out, or start a new run"
+            )
         trainer.restore(checkpoint.arrays(trainer.forms()))
-        return checkpoint.position
+    return position
 
 
 def fit(

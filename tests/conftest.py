@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import multiprocessing.process
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -108,6 +109,31 @@ def arrays_of(run: Path, which: checkpoints.Which) -> dict[str, np.ndarray]:
 
 
 # --- commands ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Callable[..., multiprocessing.process.BaseProcess]]:
+    """Return a function that calls another in a process that has imported everything already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "torch")  # the only one that need not compile first
+        patch.setenv("OMP_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        modules = ("train", "evaluate", "training.trainer", "models.tutorial", "serving.classifier")
+        context.set_forkserver_preload([f"research.{module}" for module in modules])
+
+        def start(function: Callable[..., object], *arguments: object) -> Any:
+            process = context.Process(target=function, args=arguments)
+            process.start()
+            return process
+
+        yield start
+
+
+def exit_code(process: multiprocessing.process.BaseProcess) -> int:
+    """Wait for the end of a process, and return its exit code."""
+    process.join(HANG_S)
+    assert process.exitcode is not None, "the process hangs"
+    return process.exitcode
 
 
 class Answer(NamedTuple):

@@ -1,7 +1,6 @@
 """A run that is killed or interrupted can be resumed, and ends as if nothing had happened."""
 
 import io
-import multiprocessing
 import os
 import random
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HANG_S, arrays_of, options, position_of, wait_for
+from conftest import arrays_of, exit_code, options, position_of, wait_for
 
 from research import train
 from research.config import Config
@@ -67,32 +66,6 @@ def command_in_child(arguments: list[str], output: Path) -> None:
     sys.argv = ["research/train.py", *arguments]
     sys.stdout = sys.stderr = output.open("w", buffering=1)
     command.guard(train.main)
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Return a function that starts a child process, which has imported everything already."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "torch")  # the only one that need not compile first
-        patch.setenv("OMP_NUM_THREADS", "1")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(
-            ["research.train", "research.training.trainer", "research.models.tutorial"]
-        )
-
-        def start(function, *arguments):
-            process = context.Process(target=function, args=arguments)
-            process.start()
-            return process
-
-        yield start
-
-
-def exit_code(process):
-    """Wait for the end of a process, and return its exit code."""
-    process.join(HANG_S)
-    assert process.exitcode is not None, "the process hangs"
-    return process.exitcode
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Two processes at one run folder: it never holds a mixture of theirs."""
 
 import json
-import multiprocessing
 import os
 import random
 import sys
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import HANG_S, arrays_of, options, position_of
+from conftest import arrays_of, exit_code, options, position_of
 
 from research import evaluate, train
 from research.config import Config
@@ -32,33 +31,6 @@ def command_in_child(main, arguments, delay, output: Path) -> None:
     command.guard(main) if main is train.main else command.run(main)
 
 
-@pytest.fixture(scope="module")
-def start():
-    """Return a function that starts a command in a process, which has imported everything."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "torch")  # the only one that need not compile first
-        patch.setenv("OMP_NUM_THREADS", "1")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(
-            ["research.train", "research.evaluate", "research.serving.classifier"]
-        )
-
-        def start(*arguments):
-            process = context.Process(target=command_in_child, args=arguments)
-            process.start()
-            return process
-
-        yield start
-
-
-def exit_codes(processes):
-    for process in processes:
-        process.join(HANG_S)
-    codes = [process.exitcode for process in processes]
-    assert None not in codes, "a process hangs"
-    return codes
-
-
 def assert_whole(run, dropout_of):
     """Assert that options, history and weights of a run are of one process."""
     config = Config.read(run)
@@ -78,6 +50,7 @@ def test_two_trainers_never_share_a_run_folder(start, tiny, tmp_path):
         run = tmp_path / f"run{repetition}"
         processes = [
             start(
+                command_in_child,
                 train.main,
                 [*options(tiny | {"seed": seed, "dropout": dropout}), "--run-dir", run],
                 generator.uniform(0, 1),
@@ -85,7 +58,7 @@ def test_two_trainers_never_share_a_run_folder(start, tiny, tmp_path):
             )
             for seed, dropout in dropout_of.items()
         ]
-        codes = exit_codes(processes)
+        codes = [exit_code(process) for process in processes]
         assert sorted(codes) == [0, 1], codes  # one trains, the other is told why it may not
         refused = (tmp_path / f"output{repetition}-{codes.index(1)}").read_text()
         assert refused.startswith("error: expected ") and refused.count("\n") == 1, refused
@@ -99,10 +72,16 @@ def test_two_trainers_of_one_experiment_take_two_folders(start, tiny, tmp_path, 
     for _ in range(REPETITIONS):
         arguments = options(tiny)
         processes = [
-            start(train.main, arguments, generator.uniform(0, 0.5), tmp_path / f"output{number}")
+            start(
+                command_in_child,
+                train.main,
+                arguments,
+                generator.uniform(0, 0.5),
+                tmp_path / f"output{number}",
+            )
             for number in range(2)
         ]
-        assert exit_codes(processes) == [0, 0]
+        assert [exit_code(process) for process in processes] == [0, 0]
         folders = {
             (tmp_path / f"output{number}").read_text().splitlines()[-1].removeprefix("run: ")
             for number in range(2)
@@ -116,7 +95,7 @@ def test_two_trainers_of_one_experiment_take_two_folders(start, tiny, tmp_path, 
 def test_an_evaluator_beside_a_trainer_scores_one_whole_checkpoint(start, tiny, tmp_path):
     run = tmp_path / "run"
     arguments = [*options(tiny | {"epochs": 100_000}), "--run-dir", run]
-    trainer = start(train.main, arguments, 0, tmp_path / "trainer")
+    trainer = start(command_in_child, train.main, arguments, 0, tmp_path / "trainer")
     while not checkpoints.exists(run) or position_of(run).best_epoch is None:
         assert trainer.is_alive()
         time.sleep(0.02)
@@ -126,17 +105,18 @@ def test_an_evaluator_beside_a_trainer_scores_one_whole_checkpoint(start, tiny, 
     for repetition in range(REPETITIONS):
         output = tmp_path / f"evaluator{repetition}"
         evaluator = start(
+            command_in_child,
             evaluate.main,
             [run, "--record", record, "--checkpoint", "last"],
             generator.uniform(0, 0.3),
             output,
         )
-        assert exit_codes([evaluator]) == [0], output.read_text()
+        assert exit_code(evaluator) == 0, output.read_text()
         written = json.loads(record.read_text())
         path = run / "metrics.json"
         assert sealed.parse(path.read_bytes(), path) == written["metrics"]
         assert written["metrics"]["epoch"] == written["history"][-1]["epoch"]
         epochs.add(written["metrics"]["epoch"])
     os.kill(trainer.pid, 15)
-    assert exit_codes([trainer]) == [128 + 15]
+    assert exit_code(trainer) == 128 + 15
     assert len(epochs) > REPETITIONS // 2, "training must go on meanwhile"

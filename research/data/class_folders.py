@@ -103,11 +103,3 @@ def _follow(path: Path) -> os.stat_result:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # Python stands for bytes that are not UTF-8 with lone surrogates
-        return False
-    return True

@@ -17,7 +17,11 @@ from research.training.checkpoints import Checkpoint
 from research.training.inference import predict_probabilities
 from research.training.run_folder import Description
 
-_LARGEST_SHARE = 16  # of all words' vectors in the arrays; wide-deep keeps those of 30,000 words
+_MOST_TIMES_LARGER = 16
+"""How much larger the matrix of all words' vectors may be than the arrays of a run.
+
+It can be larger, since wide-deep keeps the vectors of 30,000 words only.
+"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def _check_size(checkpoint: Checkpoint, data: Description, words: int) -> None:
     """
     numbers = sum(math.prod(form.shape) for form in checkpoint.forms().values())
     wanted = words * data.embedding_dim + len(data.class_names)
-    if wanted > _LARGEST_SHARE * numbers or words != data.vocabulary_size:
+    if wanted > _MOST_TIMES_LARGER * numbers or words != data.vocabulary_size:
         raise ValueError(
             f"expected in {checkpoint.run} {data.vocabulary_size:,} words with vectors of "
             f"{data.embedding_dim:,} numbers and {len(data.class_names):,} classes, received "

@@ -243,7 +243,8 @@ def _open(run: Path, index: _Index, which: Which) -> Checkpoint:
         if received not in digests:
             raise ValueError(
                 f"expected {run / name} to be of the same run as its checkpoint, with SHA-256 "
-                f"{digests[-1:]}, received {received}; restore it from a copy, or train again"
+                f"{' or '.join(digests) or 'none'}, received {received}; restore it from a copy, "
+                "or train again"
             )
     arrays_file = index.files.get(which)
     if arrays_file is None:
