@@ -38,7 +38,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
-autodoc_mock_imports = ["onnxscript"]  # of the extra `export`
+autodoc_mock_imports = ["onnx", "onnxscript"]  # of the extra `export`
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]  # a list, in the text of the class

@@ -1,5 +1,6 @@
 """Two processes at one run folder: it never holds a mixture of theirs."""
 
+import contextlib
 import json
 import os
 import random
@@ -8,18 +9,18 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import arrays_of, exit_code, options, position_of
+from conftest import ROOT, arrays_of, exit_code, options, position_of
 
-from research import evaluate, train
+from research import evaluate, sweep, train
 from research.config import Config
-from research.evaluation import figures
+from research.evaluation import figures, records
 from research.files import sealed
 from research.processes import command
-from research.training import checkpoints
+from research.training import checkpoints, cluster
 
 pytestmark = pytest.mark.faults
 
-REPETITIONS = 50
+REPETITIONS = int(__import__("os").environ.get("REPS", 50))
 
 
 def command_in_child(main, arguments, delay, output: Path) -> None:
@@ -28,7 +29,7 @@ def command_in_child(main, arguments, delay, output: Path) -> None:
     sys.argv = [f"research/{main.__module__.rpartition('.')[2]}.py", *map(str, arguments)]
     sys.stdout = sys.stderr = output.open("w", buffering=1)
     figures.learning_curves = figures.confusion_matrix = lambda *_: None  # they take most time
-    command.guard(main) if main is train.main else command.run(main)
+    command.run(main) if main is evaluate.main else command.guard(main)
 
 
 def assert_whole(run, dropout_of):
@@ -120,3 +121,53 @@ def test_an_evaluator_beside_a_trainer_scores_one_whole_checkpoint(start, tiny, 
     os.kill(trainer.pid, 15)
     assert exit_code(trainer) == 128 + 15
     assert len(epochs) > REPETITIONS // 2, "training must go on meanwhile"
+
+
+class SameProcess:
+    """Runs the jobs of a sweep one after the other, as a worker of Ray runs one."""
+
+    def __init__(self):
+        self.jobs, self.reasons = {}, {}
+
+    def start(self, commands, environment, log):
+        self.jobs[log] = (commands, environment, Path.cwd(), log)
+        return log
+
+    def wait(self, logs, timeout_s):
+        first, *others = logs
+        self.reasons[first] = cluster.execute(*self.jobs[first])
+        return [first], others
+
+    def outcome(self, log):
+        return self.reasons[log]
+
+
+def sweep_in_child(folder: Path, arguments, delay, output: Path) -> None:
+    """Run a sweep in a folder, without Ray, in a child process."""
+    os.chdir(folder)
+    sweep.connect = lambda *_: contextlib.nullcontext(SameProcess())
+    command_in_child(sweep.main, arguments, delay, output)
+
+
+def test_two_sweeps_of_one_grid_make_each_run_once(start, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    generator = random.Random(3)
+    grid = ["newsgroups", "--seeds", 2, "--backends", "torch", "--", *options(tiny)]
+    for repetition in range(REPETITIONS):
+        folder = tmp_path / f"sweeps{repetition}"
+        folder.mkdir()
+        outputs = [folder / f"output{number}" for number in range(2)]
+        processes = [
+            start(sweep_in_child, folder, grid, generator.uniform(0, 8), output)
+            for output in outputs
+        ]
+        codes = [exit_code(process) for process in processes]
+        assert codes == [0, 0], [output.read_text() for output in outputs]
+        for seed in range(2):
+            run = folder / "runs" / "newsgroups" / f"torch-seed{seed}"
+            assert_whole(run, {seed: 0.5})
+            record = records.load(folder / "results" / run.relative_to(folder).with_suffix(".json"))
+            assert record["config"]["seed"] == seed
+            assert record["history"] == position_of(run).history
+            log = run.with_suffix(".log").read_text()
+            assert log.count("epoch 2/2") == 1, log
