@@ -102,7 +102,12 @@ def train(
         position = Position(seconds=seconds)
         if checkpoints.exists(run):
             position = restore(trainer, run, config.epochs)
-        process = run_folder.process_entry(backend, device_name(), position.epoch, position.step)
+            run_folder.write_history(run, position.history)  # a kill may have come before that
+        process = None
+        if position.epoch < config.epochs:  # otherwise this process adds nothing to the run
+            process = run_folder.process_entry(
+                backend, device_name(), position.epoch, position.step
+            )
         saver = Saver(
             run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
         )

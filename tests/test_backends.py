@@ -83,11 +83,19 @@ def test_without_any_backend_the_error_says_what_to_install(wanted, advice, inst
         backends.select()
 
 
-def test_what_a_user_wants_tensorflow_to_log_is_left_alone(installed, monkeypatch):
+@pytest.mark.parametrize(
+    ("variable", "default"), [("TF_CPP_MIN_LOG_LEVEL", "3"), ("MKL_CBWR", "AUTO")]
+)
+def test_settings_of_the_backends_are_those_of_the_user_or_ours(
+    variable, default, installed, monkeypatch
+):
     installed("jax")
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    monkeypatch.delenv(variable, raising=False)
     backends.select()
-    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert os.environ[variable] == default
+    monkeypatch.setenv(variable, "0")
+    backends.select()
+    assert os.environ[variable] == "0"
 
 
 SELECT = """

@@ -128,6 +128,16 @@ def test_more_epochs_continue_where_the_run_ended(whole, tiny, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_finished_run_stays_as_it_is(whole, tiny, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "history.jsonl").write_text("")  # as if it had been killed before its history was there
+    train.train("tiny", Config(**tiny), run, resume=True)
+    names = ("config.json", "data.json", "environment.json", "vocabulary.txt", "history.jsonl")
+    for name in names:
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    assert_same_state(run, whole)
+
+
 def test_a_run_that_never_reached_a_checkpoint_starts_over(whole, tiny, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

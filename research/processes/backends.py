@@ -43,4 +43,6 @@ def select() -> str:
     os.environ["KERAS_BACKEND"] = wanted
     # TensorFlow logs the lack of a GPU as an error. Errors that matter are also raised.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Otherwise MKL, which PyTorch uses on Intel's processors, adds in another order each time.
+    os.environ.setdefault("MKL_CBWR", "AUTO")
     return wanted

@@ -17,7 +17,10 @@ from research.processes import command
 NETWORK_PACKAGES = ("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy")
 
 _PACKAGE = Path(__file__).parents[1]
-_SETTINGS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS")
+_SETTINGS = (
+    *("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_ENABLE_ONEDNN_OPTS"),
+    *("MKL_CBWR", "XLA_FLAGS"),
+)
 
 
 def environment(backend: str, device: str, packages: Iterable[str]) -> dict[str, Any]:

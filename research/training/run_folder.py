@@ -151,7 +151,7 @@ def inputs(
     options: Mapping[str, Any],
     data: Mapping[str, Any],
     vocabulary: Sequence[str],
-    process: Mapping[str, Any],
+    process: Mapping[str, Any] | None,
 ) -> dict[str, bytes]:
     """Return the content of each of `INPUTS`.
 
@@ -160,14 +160,17 @@ def inputs(
       options: all options.
       data: the fields of a `Description`.
       vocabulary: the words.
-      process: the environment of this process, as `process_entry` returns it.
+      process: the environment of this process, as `process_entry` returns it; None if it does not
+        train.
     """
     path = run / "environment.json"
     processes = read_json(path) if path.exists() else []
+    if process is not None:
+        processes = [*processes, process]
     return {
         "config.json": atomic.json_bytes(options),
         "data.json": atomic.json_bytes(data),
-        "environment.json": atomic.json_bytes([*processes, process]),
+        "environment.json": atomic.json_bytes(processes),
         "vocabulary.txt": vocabulary_file(vocabulary),
     }
 
