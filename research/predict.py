@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 import research
+from research.data.text_files import MAX_CHARACTERS
 from research.processes import command, escape
 from research.processes.memory import keep_freed_memory
 
@@ -51,7 +52,14 @@ def main(
 
 
 def _lines() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    number = 0
+    while line := sys.stdin.buffer.readline(MAX_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_CHARACTERS:
+            raise ValueError(
+                f"expected at most {MAX_CHARACTERS:,} bytes in a line of standard input, received "
+                f"more in line {number}; divide it into texts"
+            )
         try:
             yield line.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:

@@ -20,7 +20,7 @@ from research.training import checkpoints, cluster
 
 pytestmark = pytest.mark.faults
 
-REPETITIONS = int(__import__("os").environ.get("REPS", 50))
+REPETITIONS = 50
 
 
 def command_in_child(main, arguments, delay, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from research import sweep
 from research.data import corpora
 from research.files import atomic
 from research.processes import backends
-from research.training import cluster
+from research.training import checkpoints, cluster
 
 BACKEND = backends.select()
 NAME = f"{BACKEND}-seed0"
@@ -401,8 +402,11 @@ def swept(tiny, tmp_path_factory, patient_ray):
 
         # However fast the machine is, the run had not ended. Now it may, after one more epoch.
         epochs = len((run / "history.jsonl").read_text().splitlines()) + 1
-        config = atomic.read_json(run / "config.json")
-        atomic.write_json(run / "config.json", config | {"epochs": epochs})
+        with checkpoints.opened(run, "last") as checkpoint:
+            inputs = dict(checkpoint.inputs)
+        config = json.loads(inputs["config.json"])
+        inputs["config.json"] = atomic.json_bytes(config | {"epochs": epochs})
+        checkpoints.Saver(run, inputs).write_inputs()
         (folder / "runs" / "r8" / NAME).mkdir(parents=True)
         (folder / "runs" / "r8" / NAME / "thesis.tex").touch()
         passed = options(tiny | {"epochs": epochs})
