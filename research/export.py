@@ -80,7 +80,13 @@ def main(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         made = Path(folder) / f"artefact{suffix}"
-        writer.write(classifier, about, made)
+        try:
+            writer.write(classifier, about, made)
+        except OSError as error:
+            raise OSError(
+                f"cannot write {output}: {error.strerror or error}; free some space or choose "
+                "another place, then repeat the command"
+            ) from error
         latency_ms = self_check.check(format_name, made, texts, probabilities, about)
         size = sum(file.stat().st_size for file in [made, *made.rglob("*")] if file.is_file())
         text = model_card.card(format_name, output.name, about, scores, rounding, latency_ms, size)

@@ -2,22 +2,28 @@
 
 import errno
 import http.server
+import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import assert_refused, python
+from conftest import Answer, assert_refused, python
 
+from research import evaluate, train
+from research.config import Config
+from research.evaluation import figures
 from research.files import atomic, cache, downloads
+from research.serving.runtimes import RUNTIMES
 
-MEGABYTES = 2
+MEGABYTES = 8
+HISTORY = [{"epoch": epoch, "loss": 1.0, "accuracy": 0.5} for epoch in (1, 2, 3)]
 
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file system of 2 MB, which holds the cache."""
+    """A small file system, which holds the cache."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
@@ -109,3 +115,46 @@ def test_a_download_that_does_not_fit(disk: Path) -> None:
         server.shutdown()
     assert raised.value.errno == errno.ENOSPC
     assert files(disk) == [disk / "downloads" / "a.zip.lock"]
+
+
+def test_a_picture_that_does_not_fit(disk: Path) -> None:
+    figures.learning_curves(HISTORY, disk / "curves")
+    old = (disk / "curves.svg").read_bytes()
+    fill(disk)
+    with pytest.raises(OSError, match=rf"{disk}/curves.svg: No space.*free some space"):
+        figures.learning_curves(HISTORY * 2, disk / "curves")
+    assert (disk / "curves.svg").read_bytes() == old
+    assert {path.name for path in files(disk)} == {"curves.svg", "curves.png", "large"}
+
+
+@pytest.fixture(scope="module")
+def run(tiny: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train.train("tiny", Config(**tiny), tmp_path_factory.mktemp("full") / "run")
+
+
+@pytest.mark.slow
+def test_scores_that_do_not_fit(
+    disk: Path, run: Path, call: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = shutil.copytree(run, disk / "run", ignore=shutil.ignore_patterns("learning_curves*"))
+    before = {path: path.read_bytes() for path in files(moved)}
+    monkeypatch.setenv("RESEARCH_CACHE", str(run.parent / "cache"))
+    fill(disk)
+    assert_refused(call(evaluate, moved), f"cannot write {moved}/metrics.json: No space left")
+    after = {path: path.read_bytes() for path in files(moved)}
+    assert {path: after[path] for path in before} == before
+    assert {path.name for path in after.keys() - before.keys()} <= {".evaluation.lock"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format_name", ["saved_model", "onnx", "keras"])
+def test_an_artefact_that_does_not_fit(disk: Path, run: Path, format_name: str) -> None:
+    output = disk / f"model{RUNTIMES[format_name].suffix}"
+    fill(disk)
+    with (disk / "large").open("r+b") as file:  # room for the beginning
+        file.truncate((MEGABYTES << 20) - 100_000)
+    arguments = ("--format", format_name, "--output", output)
+    cache_folder = {"RESEARCH_CACHE": str(run.parent / "cache")}
+    answer = python("-m", "research.export", run, *arguments, environment=cache_folder)
+    assert_refused(answer, str(output), "No space left")
+    assert [path.name for path in disk.iterdir()] == ["large"]

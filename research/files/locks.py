@@ -47,7 +47,7 @@ def hold(path: Path, wait: bool = True, say: Callable[[str], None] = _say) -> It
 
     Raises:
       HeldError: `wait` is False and another process holds the lock. The message says which.
-      OSError: the file cannot be written or was removed, or its file system has no locks.
+      OSError: the file cannot be created or was removed, or its file system has no locks.
     """
     with path.open("ab+", buffering=0) as file:
         started, said = time.monotonic(), False
@@ -63,7 +63,8 @@ def hold(path: Path, wait: bool = True, say: Callable[[str], None] = _say) -> It
                 said = True
             time.sleep(_POLL_S)
         file.truncate(0)
-        file.write(_own_description())
+        with contextlib.suppress(OSError):  # on a full disk it locks all the same
+            file.write(_own_description())
         try:
             yield file.fileno()
         finally:

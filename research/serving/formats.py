@@ -7,8 +7,10 @@ For `onnx` and `keras` the caller replaces it, as `runtimes` and the example in 
 otherwise NUL stays in its word, which is then out of the vocabulary.
 """
 
+import errno
 import json
 import logging
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -75,7 +77,12 @@ def _saved_model(classifier: "Classifier", metadata: dict[str, Any], path: Path)
     token_ids = tf.TensorSpec([None, *network.input_shape[1:]], tf.int32, name="token_ids")
     archive.add_endpoint("serving_default", from_texts, [texts])
     archive.add_endpoint("token_ids", from_token_ids, [token_ids])
-    archive.write_out(path, verbose=False)
+    try:
+        archive.write_out(path, verbose=False)
+    except tf.errors.ResourceExhaustedError as error:
+        if os.strerror(errno.ENOSPC) not in error.message:  # it also stands for too little memory
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     # TensorFlow leaves this folder to its users.
     atomic.write_json(path / "assets.extra" / "classifier.json", metadata)
 
