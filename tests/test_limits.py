@@ -79,7 +79,7 @@ def wide_table(tmp_path_factory):
 
 def test_a_table_takes_the_memory_of_its_texts(wide_table):
     work = "print(len(readers.read('csv', Path(sys.argv[1]))[0]))"
-    answer = limited(READ, 60, work, wide_table)
+    answer = limited(READ, 30, work, wide_table)
     assert answer.out == "70000\n", answer.err
 
 
@@ -123,18 +123,18 @@ def endless_arrays(run):
 @pytest.mark.parametrize(
     "harm", [arrays_of_eight_gigabytes, word_of_twenty_megabytes, endless_arrays]
 )
-def test_a_run_folder_of_others_is_refused_within_100_megabytes(harm, run, tmp_path):
+def test_a_run_folder_of_others_is_refused_within_30_megabytes(harm, run, tmp_path):
     harmed = shutil.copytree(run, tmp_path / "run")
     harm(harmed)
     work = "command.guard(lambda: research.load(Path(sys.argv[2])))"
-    assert_refused(limited(LOAD, 100, work, run, harmed), str(harmed))
+    assert_refused(limited(LOAD, 30, work, run, harmed), str(harmed))
 
 
 # --- labelling -----------------------------------------------------------------------------------
 
 
 def test_labelling_takes_the_memory_of_a_thousand_lines(run, tmp_path):
-    source = LOAD + LIMITED.format(megabytes=100) + PREDICT
+    source = LOAD + LIMITED.format(megabytes=30) + PREDICT
     lines = ("orbit moon rocket launch shuttle " * 30 + "\n") * 20_000  # 20 MB
     answer = python("-c", source, run, stdin=lines)
     assert answer.code == 0, answer.err
@@ -142,7 +142,7 @@ def test_labelling_takes_the_memory_of_a_thousand_lines(run, tmp_path):
 
 
 def test_a_line_without_end_is_refused(run):
-    source = LOAD + LIMITED.format(megabytes=500) + PREDICT
+    source = LOAD + LIMITED.format(megabytes=250) + PREDICT
     with Path("/dev/zero").open() as endless:
         process = subprocess.run(
             [sys.executable, "-c", source, str(run)],
@@ -187,7 +187,7 @@ draw(3)
 
 
 def test_a_confusion_matrix_of_many_classes_takes_little(tmp_path):
-    answer = limited(DRAW, 400, "draw(3_000)", tmp_path)
+    answer = limited(DRAW, 300, "draw(3_000)", tmp_path)
     assert answer.code == 0, answer.err
     assert (tmp_path / "of 3000.png").stat().st_size < 10_000_000
 
@@ -219,5 +219,5 @@ def test_an_onnx_artefact_takes_the_memory_of_its_longest_text(run, tmp_path):
     answer = python("-m", "research.export", run, "--format", "onnx", "--output", output)
     assert answer.code == 0, answer.err
     work = "print(len(label(['moon ' * 200_000] + ['the moon'] * 999)))"
-    answer = limited(ARTEFACT, 500, work, output)
+    answer = limited(ARTEFACT, 200, work, output)
     assert answer.out == "1000\n", answer.err

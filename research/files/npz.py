@@ -81,6 +81,8 @@ def _explained() -> Iterator[None]:
     """Turn what the readers of archives raise on damaged ones, which is nearly anything."""
     try:
         yield
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error!s:.80}") from None
 
