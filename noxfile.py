@@ -35,7 +35,7 @@ def tests(session: nox.Session) -> None:
     install(session, "all")
     # XLA takes most of the time of the tests on JAX, and compiles the same each time.
     compiled = {
-        "JAX_COMPILATION_CACHE_DIR": str(session.cache_dir / "jax"),
+        "JAX_COMPILATION_CACHE_DIR": str(session.cache_dir.absolute() / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
