@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.data import cardoso_cachopo, corpora, newsgroups, splits
+from research.data import cardoso_cachopo, corpora, newsgroups, splits, text_gcn
 from research.data.corpora import Corpus, CorpusSource
 from research.files import cache
 
@@ -175,6 +175,58 @@ def test_the_official_test_split_is_kept(name: str, stem: str) -> None:
     assert sorted(train.texts + held_out.texts) == sorted(
         f"{stem} train text {i}" for i in range(30)
     )
+
+
+# --- the corpora of Text GCN --------------------------------------------------------------------
+
+
+@pytest.fixture
+def text_gcn_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files like the real ones, with 40 documents in each corpus, put into the cache by hand."""
+    monkeypatch.setenv("RESEARCH_CACHE", str(tmp_path))
+    folder = tmp_path / "downloads" / "text_gcn"
+    (folder / "corpus").mkdir(parents=True)
+    train_of = {"20ng": "20news-bydate-train", "ohsumed": "training", "mr": "train"}
+    test_of = {"20ng": "20news-bydate-test", "ohsumed": "test", "mr": "test"}
+    for name in train_of:
+        splits = [train_of[name]] * 30 + [test_of[name]] * 10
+        rows = [f"{i}\t{split}\t{i % 2}" for i, split in enumerate(splits)]
+        texts = [f"text \u00e9\r {i} " for i in range(40)]
+        files = folder / f"{name}.txt", folder / "corpus" / f"{name}.txt"
+        files[0].write_bytes("\n".join(rows).encode())
+        files[1].write_bytes("\r\n".join([*texts, ""] if name == "mr" else texts).encode("latin-1"))
+        sha256 = tuple(cache.sha256_of(file) for file in files)
+        monkeypatch.setitem(text_gcn._SHA256, name, sha256)
+
+
+@pytest.mark.usefixtures("text_gcn_files")
+@pytest.mark.parametrize("name", ["20ng", "ohsumed", "mr"])
+def test_the_split_of_text_gcn_is_kept(name: str) -> None:
+    corpus = corpora.load(CorpusSource(name), splits=None)
+    assert corpus.class_names == (["negative", "positive"] if name == "mr" else ["0", "1"])
+    assert corpus.splits["test"].labels.tolist() == [0, 1] * 5
+    assert corpus.splits["test"].texts[0] == "text \u00e9\r 30"
+    in_train = corpus.splits["train"].texts + corpus.splits["validation"].texts
+    assert sorted(in_train) == sorted(f"text \u00e9\r {i}" for i in range(30))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "sizes", "classes"),
+    [("20ng", (11_314, 7_532), 20), ("ohsumed", (3_357, 4_043), 23), ("mr", (7_108, 3_554), 2)],
+)
+def test_the_real_texts_of_text_gcn(
+    name: str, sizes: tuple[int, int], classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "RESEARCH_TEXT_GCN" not in os.environ:
+        pytest.skip("RESEARCH_TEXT_GCN does not name a folder with the files of Text GCN")
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "text_gcn").symlink_to(os.environ["RESEARCH_TEXT_GCN"])
+    monkeypatch.setenv("RESEARCH_CACHE", str(tmp_path))
+    corpus = corpora.load(CorpusSource(name), splits=None)
+    train, validation, test = (len(split.texts) for split in corpus.splits.values())
+    assert (train + validation, test) == sizes
+    assert len(corpus.class_names) == classes
 
 
 # --- 20 Newsgroups ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from research.data import cardoso_cachopo, newsgroups, readers
+from research.data import cardoso_cachopo, newsgroups, readers, text_gcn
 from research.data.documents import Documents, by_text
 from research.data.splits import SPLITS, complete
 from research.processes.choices import choose
@@ -19,6 +19,9 @@ CORPORA = {
     "news20-bydate": "20 Newsgroups, split by date, in Cardoso-Cachopo's all-terms version",
     "r8": "Reuters-21578, its 8 largest classes, in Cardoso-Cachopo's all-terms version",
     "r52": "Reuters-21578, 52 classes, in Cardoso-Cachopo's all-terms version",
+    "20ng": "20 Newsgroups with headers, split by date, in Text GCN's version",
+    "ohsumed": "Ohsumed: abstracts about 23 groups of diseases, in Text GCN's split",
+    "mr": "MR: sentences from film reviews, for or against, in Text GCN's split",
     "news20": (
         "20 Newsgroups as the Keras tutorial takes it: each post without its first ten lines, "
         "a random 80/20 split, no test split"
@@ -115,13 +118,14 @@ def _read(source: CorpusSource) -> Documents:
             return newsgroups.as_in_the_tutorial(path)
         case "news20-clean":
             return newsgroups.without_leakage(path)
-        case "news20-bydate" | "r8" | "r52":
+        case "news20-bydate" | "r8" | "r52" | "20ng" | "ohsumed" | "mr":
             if path is not None:
                 raise ValueError(
                     f"expected no path for {name!r}, which is fetched by its name, received "
                     f"{str(path)!r}; leave the path out, or choose folder, csv, jsonl or parquet"
                 )
-            return cardoso_cachopo.read(name)
+            reader = text_gcn if name in ("20ng", "ohsumed", "mr") else cardoso_cachopo
+            return reader.read(name)
     if path is None:
         raise ValueError(
             f"expected the path of your {name} corpus, received none; pass it as --corpus-path"
