@@ -32,6 +32,8 @@ class Config:
     split_column: str | None = None
     """Column that says train, validation or test, if the corpus has one."""
 
+    train_examples: int | None = None
+    """Texts to learn from, a seeded share of each class; all, unless it is given."""
     vocabulary_size: int = 20_000
     """Words kept, the most frequent of the train split; padding and [UNK] count as two."""
     sequence_length: int = 200
@@ -74,7 +76,9 @@ class Config:
     """Random seed for weights, example order and dropout, in [0, 2**31)."""
 
     def __post_init__(self) -> None:
+        few = self.train_examples is not None and self.train_examples < 2
         checks = {
+            "train_examples": (not few, "at least 2"),
             "vocabulary_size": (self.vocabulary_size >= 3, "at least 3: padding, [UNK] and a word"),
             "sequence_length": (self.sequence_length >= 1, "at least 1"),
             "dropout": (0 <= self.dropout < 1, "in [0, 1)"),

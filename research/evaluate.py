@@ -1,6 +1,7 @@
 """Scores a run on the test split of its corpus: `python -m research.evaluate RUN`.
 
-Writes `metrics.json`, `predictions.npz` and the confusion matrix into the run folder.
+Writes `metrics.json`, `predictions.npz`, the confusion matrix and the reliability diagram into the
+run folder.
 """
 
 import sys
@@ -16,7 +17,7 @@ from rich.table import Table
 from research.config import Config
 from research.data import corpora, tokens
 from research.data.corpora import Split
-from research.evaluation import figures, metrics, records
+from research.evaluation import calibration, figures, metrics, records
 from research.files import atomic, locks, npz, sealed
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
@@ -64,6 +65,7 @@ def main(
         "epoch": opened.epoch,
         "weights": opened.digest,
         **metrics.summary(split.labels, probabilities),
+        **calibration.summary(split.labels, probabilities),
         **metrics.by_class(split.labels, probabilities.argmax(axis=1), classifier.classes),
         "backend": backend,
         "device": device_name(),
@@ -78,8 +80,11 @@ def main(
         predictions = probabilities.argmax(axis=1)
         stem = run / "confusion_matrix"
         figures.confusion_matrix(split.labels, predictions, classifier.classes, stem)
-    place = escape.terminal(run)
-    print(f"\nwritten to {place}: metrics.json, predictions.npz, confusion_matrix.svg and .png")
+        figures.reliability(scores["reliability"], scores["ece"], run / "reliability")
+    print(
+        f"\nwritten to {escape.terminal(run)}: metrics.json, predictions.npz, and the pictures "
+        "confusion_matrix and reliability"
+    )
 
 
 def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
@@ -130,6 +135,7 @@ def print_scores(scores: dict[str, Any]) -> None:
     for name, score in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
         low, high = scores[f"{score}_interval"]
         print(f"{split} {name}: {scores[score]:.4f} (95% interval {low:.4f} to {high:.4f})")
+    print(f"calibration error: {scores['ece']:.4f}, Brier score: {scores['brier']:.4f}")
     print(f"{split} examples: {scores['examples']:,}, weights of epoch {scores['epoch']}\n")
     Console(highlight=False, markup=False, emoji=False).print(class_table(scores))
     print("\nthe most confused pairs:")

@@ -16,7 +16,7 @@ import tyro
 
 from research import experiments
 from research.config import Config
-from research.data import corpora, tokens, word_vectors
+from research.data import corpora, splits, tokens, word_vectors
 from research.evaluation import figures, metrics
 from research.models import registry
 from research.processes import backends, command, escape
@@ -127,6 +127,9 @@ def prepare_data(config: Config) -> Data:
     texts, labels = fitted.texts, fitted.labels
     if config.train_on == "train+validation":
         texts, labels = texts + validation.texts, np.concatenate([labels, validation.labels])
+    if config.train_examples is not None:
+        kept = splits.draw(labels, config.train_examples, config.seed)
+        texts, labels = [texts[example] for example in kept], labels[kept]
     vocabulary = tokens.learn_vocabulary(texts, config.vocabulary_size)
     token_ids = tokens.encode_cached(texts, vocabulary, config.sequence_length)
     validation_ids = tokens.encode_cached(validation.texts, vocabulary, config.sequence_length)

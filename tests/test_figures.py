@@ -63,6 +63,17 @@ def test_a_confusion_matrix_shows_its_counts_while_there_is_room(tmp_path, class
     assert "a &lt;class&gt; &amp; 1" in svg
 
 
+def test_a_reliability_diagram_shows_every_bin(tmp_path):
+    bins = [
+        {"confidence": 0.1 + 0.2 * number, "accuracy": 0.2 * number, "examples": 10 - number}
+        for number in range(5)
+    ]
+    figures.reliability(bins, 0.1234, tmp_path / "reliability")
+    svg = (tmp_path / "reliability.svg").read_text()
+    assert "<!-- expected calibration error 0.123 -->" in svg
+    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
 def draw_many(folder):
     curves = {"slow": [[0.1, 0.2], [0.2, 0.3]], "quick": [[0.5, 0.6, 0.7]]}
     figures.learning_bands({"corpus one": curves, "corpus two": curves}, folder / "bands")

@@ -28,7 +28,7 @@ def command_in_child(main, arguments, delay, output: Path) -> None:
     time.sleep(delay)
     sys.argv = [f"research/{main.__module__.rpartition('.')[2]}.py", *map(str, arguments)]
     sys.stdout = sys.stderr = output.open("w", buffering=1)
-    figures.learning_curves = figures.confusion_matrix = lambda *_: None  # they take most time
+    figures.save = lambda *_: None  # they take most time
     command.run(main) if main is evaluate.main else command.guard(main)
 
 

@@ -68,3 +68,25 @@ def test_too_few_different_documents() -> None:
         ValueError, match="enough different documents in 'letters' for a test split, received 10"
     ):
         splits.complete("letters", labels, ["train"] * 10, np.zeros(10, int))
+
+
+@pytest.mark.parametrize("count", [10, 50, 333, 1_000])
+def test_a_draw_has_the_same_share_of_each_class(count: int) -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [500, 300, 200]))
+    drawn = splits.draw(labels, count, seed=0)
+    assert len(set(drawn)) == len(drawn) == count
+    assert sorted(drawn) == list(drawn)
+    expected = count * np.array([0.5, 0.3, 0.2])
+    assert (abs(np.bincount(labels[drawn], minlength=3) - expected) <= 1).all()
+
+
+def test_a_smaller_draw_is_part_of_a_larger_one_and_seeds_differ() -> None:
+    labels = np.arange(1_000) % 7
+    small, large = (set(splits.draw(labels, count, seed=3)) for count in (50, 200))
+    assert small < large
+    assert small != set(splits.draw(labels, 50, seed=4))
+
+
+def test_no_more_examples_are_drawn_than_there_are() -> None:
+    with pytest.raises(ValueError, match="--train-examples of up to 10, which there are, received"):
+        splits.draw(np.arange(10) % 2, 11, seed=0)

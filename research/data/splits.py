@@ -76,6 +76,37 @@ def hold_out(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray
     return chosen[group_of]
 
 
+def draw(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Draw examples at random, of each class the same share.
+
+    With the same seed, a smaller draw is part of a larger one. A class with less than one example
+    to its share may have none.
+
+    Args:
+      labels: int[examples].
+      count: how many to draw.
+      seed: of the draw.
+
+    Returns:
+      int[count], which examples, in ascending order.
+
+    Raises:
+      ValueError: there are fewer examples.
+    """
+    if count > len(labels):
+        raise ValueError(
+            f"expected --train-examples of up to {len(labels):,}, which there are, received "
+            f"{count:,}; lower it, or leave it out"
+        )
+    order = np.random.default_rng((_SPLIT_SEED, seed)).permutation(len(labels))
+    sizes = np.bincount(labels)
+    place = np.empty(len(labels))  # of an example among those of its class, from 0 to 1
+    for label in np.flatnonzero(sizes):
+        of_class = order[labels[order] == label]
+        place[of_class] = (np.arange(sizes[label]) + 0.5) / sizes[label]
+    return np.sort(order[np.argsort(place[order], kind="stable")[:count]])
+
+
 def linked(*keys: Sequence[str]) -> np.ndarray:
     """Group documents that share a key, directly or through other documents.
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from research.evaluation import metrics
+from research.evaluation.calibration import Bin
 from research.files import atomic
 from research.processes import escape
 
@@ -132,6 +133,32 @@ def confusion_matrix(
             count = confusion[row, column]
             axes.text(column, row, count, ha="center", va="center", color=color, fontsize=7)
     figure.colorbar(image, label="share of the class", shrink=0.8)
+    save(figure, stem)
+
+
+def reliability(bins: Sequence[Bin], ece: float, stem: Path) -> None:
+    """Draw how often predictions of a given confidence are right, and how many there are of it.
+
+    Where confidence is earned, the dots lie on the diagonal; below it, it is too high.
+
+    Args:
+      bins: as `calibration.summary` returns them.
+      ece: the expected calibration error.
+      stem: the path without its suffix; `.svg` and `.png` are written.
+    """
+    confidence = [one["confidence"] for one in bins]
+    examples = np.array([one["examples"] for one in bins])
+    figure = Figure(figsize=(3.5, 4.2), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
+    accuracies = [one["accuracy"] for one in bins]
+    above.plot(confidence, accuracies, "o-", color="tab:blue", markersize=4, linewidth=1)
+    above.set(ylabel="share of right labels", xlim=(0, 1.02), ylim=(0, 1.02))
+    above.set_title(f"expected calibration error {ece:.3f}", fontsize=10)
+    below.bar(confidence, examples / examples.sum(), width=0.04, color="tab:blue")
+    below.set(xlabel="confidence: probability of the label", ylabel="share of texts")
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
     save(figure, stem)
 
 
