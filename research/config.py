@@ -40,9 +40,9 @@ class Config:
     """Tokens kept of each text, from its beginning."""
 
     vectors: str = "glove.6B.50d"
-    """Word vectors: glove.6B.50d, glove.6B.100d, glove.6B.100d-partial (85% of its words, from npm's
-    registry), glove.6B.200d, glove.6B.300d, random.50d, or the path of a GloVe, word2vec or fastText
-    file."""
+    """Word vectors: glove.6B.50d, glove.6B.100d, glove.6B.100d-partial (341,479 of its 400,000
+    words, from npm's registry), glove.6B.200d, glove.6B.300d, random.50d, or the path of a GloVe,
+    word2vec or fastText file."""
     missing_vectors: Literal["zeros", "random"] = "zeros"
     """Rows of words without a vector: zeros, or normal with the mean and variance of the others."""
     trainable_embeddings: bool = False
