@@ -83,9 +83,11 @@ def main(
         try:
             writer.write(classifier, about, made)
         except OSError as error:
+            if error.strerror is None:  # it says what to do already
+                raise
             raise OSError(
-                f"cannot write {output}: {error.strerror or error}; free some space or choose "
-                "another place, then repeat the command"
+                f"cannot write {output}: {error.strerror}; free some space or choose another "
+                "place, then repeat the command"
             ) from error
         latency_ms = self_check.check(format_name, made, texts, probabilities, about)
         size = sum(file.stat().st_size for file in [made, *made.rglob("*")] if file.is_file())

@@ -72,7 +72,8 @@ def test_rounding_counts_other_labels_and_gives_the_largest_difference():
 
 def card(name):
     """Return a card on which everything from a run folder has this name."""
-    options = {"vectors": name, "model": name, "train_on": "train", "seed": 0, "epochs": 1}
+    options = {"vectors": name, "model": name, "seed": 0, "epochs": 1}
+    options |= {"train_on": "train", "train_examples": 50}
     origin = {"options": options, "corpus": "csv", "corpus_digest": name, "examples": {name: 1}}
     origin |= {"parameters": 1, "checkpoint": "best", "epoch": 1, "backend": name}
     origin |= {"started": name, "commit": name}
@@ -109,3 +110,4 @@ def test_common_names_stay_readable_on_a_card():
     text = card("comp.os_x.misc")
     assert "fits none: comp.os_x.misc, -comp.os_x.misc. It reads" in text
     assert "word vectors `comp.os_x.misc`, 1 words." in text
+    assert "trained on 50 texts of train." in text

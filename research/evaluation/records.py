@@ -91,7 +91,8 @@ class Result:
             vectors = f"{config['vectors']} "
             vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
         precision = "" if config["precision"] == "float32" else f", {config['precision']}"
-        return f"{self.kind}, {vectors}{precision}"
+        part = config.get("train_examples")
+        return f"{self.kind}, {vectors}{precision}" + (f", {part:,} texts" if part else "")
 
     @property
     def label(self) -> str:

@@ -50,6 +50,9 @@ def card(
             f"token ids, int32[texts, {length}]: the index of each word in the vocabulary, "
             "1 for other words, 0 for padding at the end"
         )
+    learned_from = options["train_on"]
+    if options["train_examples"] is not None:
+        learned_from = f"{options['train_examples']:,} texts of {learned_from}"
     latency = ", ".join(f"{ms:.2f} ms for {texts}" for texts, ms in latency_ms)
     return f"""# {text(artefact)}
 
@@ -58,7 +61,7 @@ probabilities, float32[texts, {len(classes)}], and labels.
 
 ## Data and protocol
 
-Corpus {code(origin["corpus"])}: {protocol}. Examples: {counts}; trained on {options["train_on"]}.
+Corpus {code(origin["corpus"])}: {protocol}. Examples: {counts}; trained on {learned_from}.
 Digest {code(origin["corpus_digest"])}.
 
 Model {code(options["model"])}, {origin["parameters"]:,} parameters,
