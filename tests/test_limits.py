@@ -83,9 +83,11 @@ def test_a_table_takes_the_memory_of_its_texts(wide_table):
     assert answer.out == "70000\n", answer.err
 
 
-def test_a_table_that_does_not_fit_is_one_line(wide_table):
+def test_a_text_that_does_not_fit_is_one_line(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("text,label\n" + "moon " * 16_000_000 + ",space\n")  # one text of 80 MB
     work = "command.guard(lambda: readers.read('csv', Path(sys.argv[1])))"
-    assert_refused(limited(READ, 8, work, wide_table), "expected enough memory")
+    assert_refused(limited(READ, 60, work, path), "expected enough memory")
 
 
 # --- run folders of others -----------------------------------------------------------------------
