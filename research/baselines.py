@@ -51,7 +51,7 @@ def main(
 
 def all_baselines() -> list[Baseline]:
     """Return the baselines of the tables; some see the same tokens as a network."""
-    tutorial, wide_deep = token_limits("newsgroups"), token_limits("newsgroups-best")
+    tutorial = token_limits("newsgroups")
     return [
         *(
             Baseline(method, ngrams, limits)
@@ -63,8 +63,6 @@ def all_baselines() -> list[Baseline]:
         Baseline("svm", ngrams=2, refitted=True),
         Baseline("bayes"),
         Baseline("fasttext"),
-        Baseline("wide", limits=wide_deep),
-        Baseline("wide", limits=wide_deep, refitted=True),
     ]
 
 

@@ -37,7 +37,7 @@ class Config:
     vocabulary_size: int = 20_000
     """Words kept, the most frequent of the train split; padding and [UNK] count as two."""
     sequence_length: int = 200
-    """Tokens kept of each text, from its beginning."""
+    """Tokens kept of each text, from its beginning, at most."""
 
     vectors: str = "glove.6B.50d"
     """Word vectors: glove.6B.50d, glove.6B.100d, glove.6B.100d-partial (341,479 of its 400,000
@@ -69,11 +69,17 @@ class Config:
     """Constant learning rate, or one that falls linearly to 2% of it by the last step."""
     batch_size: int = 128
     """Examples a step."""
-    train_on: Literal["train", "train+validation"] = "train"
-    """Splits to learn from. With train+validation no held-out split remains, so the last epoch is
-    kept."""
+    train_on: Literal["train", "train+validation", "nine-tenths-of-train", "all-of-train"] = "train"
+    """What is learned from. With train, the best epoch is chosen on the validation split; with
+    train+validation likewise, and then a new model learns from both for as many epochs. Where the
+    validation split is the one that is scored, nine-tenths-of-train and all-of-train do the same
+    without it: the epoch is chosen on the other tenth of train."""
     epochs: int = 20
-    """Passes over the train split."""
+    """Passes over the train split, at most."""
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    """What makes an epoch the best one: the highest accuracy or the least loss."""
+    patience: int | None = None
+    """Stop after this many epochs without a better one; never, unless it is given."""
     seed: int = 0
     """Random seed for weights, example order and dropout, in [0, 2**31)."""
 
@@ -90,6 +96,7 @@ class Config:
             "learning_rate": (0 < self.learning_rate < float("inf"), "above 0 and finite"),
             "batch_size": (self.batch_size >= 1, "at least 1"),
             "epochs": (self.epochs >= 1, "at least 1"),
+            "patience": (self.patience is None or self.patience >= 1, "at least 1"),
             "seed": (0 <= self.seed < 2**31, "in [0, 2**31)"),
         }
         for name, (holds, expected) in checks.items():
@@ -98,6 +105,14 @@ class Config:
                 raise ValueError(
                     f"expected {option} to be {expected}, received {getattr(self, name)}; change it"
                 )
+
+    @property
+    def chosen_by(self) -> "Config | None":
+        """The options of the run that chooses the epoch for this one; None if it does so itself."""
+        choosing = {"train+validation": "train", "all-of-train": "nine-tenths-of-train"}
+        if self.train_on not in choosing:
+            return None
+        return dataclasses.replace(self, train_on=choosing[self.train_on])
 
     @property
     def corpus_source(self) -> CorpusSource:

@@ -17,7 +17,8 @@ import tyro
 from research import experiments
 from research.config import Config
 from research.data import corpora, splits, tokens, word_vectors
-from research.evaluation import figures, metrics
+from research.data.corpora import Corpus, Split
+from research.evaluation import figures, metrics, records
 from research.models import registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     import keras
 
     from research.training.trainer import Trainer
+
+
+CHOICE = "choice"
+"""The folder, in that of a run, of the run that chooses the number of its epochs."""
 
 
 class Interrupted(Exception):  # noqa: N818  (no error: somebody asked for it)
@@ -99,12 +104,14 @@ def train(
         trainer = build_trainer(config, model, len(data.labels))
         description = data.description | {"parameters": model.count_params()}
         run_folder.check_same_data(run, description)
-        position = Position(seconds=seconds)
-        if checkpoints.exists(run):
-            position = restore(trainer, run, config.epochs)
+        position, epochs = Position(preparation_seconds=seconds), config.epochs
+        has_checkpoint = checkpoints.exists(run)
+        if has_checkpoint:
+            epochs = take_choice(config, run, model) if config.chosen_by else epochs
+            position = restore(trainer, run, epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
         process = None
-        if position.epoch < config.epochs:  # otherwise this process adds nothing to the run
+        if not is_complete(position, epochs, config):  # otherwise this process adds nothing
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
@@ -112,27 +119,57 @@ def train(
             run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
         )
         saver.write_inputs()
-        history = fit(trainer, data, config, saver, position, stop)
+        if config.chosen_by and not has_checkpoint:
+            position.preparation_seconds += choose(experiment, config.chosen_by, run, stop)
+            epochs = take_choice(config, run, model)
+        history = fit(trainer, data, config, saver, position, epochs, stop)
         figures.learning_curves(history, run / "learning_curves")
-    if config.train_on == "train":
-        best = best_epoch(history)
+    if config.chosen_by is None:
+        best = best_epoch(history, config.monitor)
         print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
+
+
+def choose(experiment: str, config: Config, run: Path, stop: Callable[[], bool]) -> float:
+    """Choose the number of epochs by a run of its own, RUN/choice, and return its seconds.
+
+    Args:
+      experiment: the name of the experiment.
+      config: the options of the choosing run.
+      run: the folder of the run that wants to know.
+      stop: as for `train`.
+    """
+    place = run / CHOICE
+    print(f"the epoch is chosen first, by a run on {config.train_on}:", flush=True)
+    try:
+        train(experiment, config, place, resume=(place / "config.json").exists(), stop=stop)
+    except Interrupted:
+        raise Interrupted(f"saved while choosing the epoch; {how_to_resume(run)}") from None
+    with checkpoints.opened(place, "last") as chosen:
+        seconds = records.training_seconds(chosen.position.history)
+    print(f"now all of {config.train_on} and what it was chosen on:", flush=True)
+    return seconds
+
+
+def take_choice(config: Config, run: Path, model: "keras.Model") -> int:
+    """Return the epochs that the run in RUN/choice chose, and give the model its exponents."""
+    with checkpoints.opened(run / CHOICE, "best") as chosen:
+        if registry.MODELS[config.model].has_linear_part:
+            from research.training import experts  # after the backend is settled
+
+            experts.take_exponents(model, chosen)
+        return chosen.epoch
 
 
 def prepare_data(config: Config) -> Data:
     """Load the corpus, turn its texts into integers, and look up the word vectors."""
     corpus = corpora.load(config.corpus_source)
-    fitted, validation = corpus.splits["train"], corpus.splits["validation"]
-    texts, labels = fitted.texts, fitted.labels
-    if config.train_on == "train+validation":
-        texts, labels = texts + validation.texts, np.concatenate([labels, validation.labels])
-    if config.train_examples is not None:
-        kept = splits.draw(labels, config.train_examples, config.seed)
-        texts, labels = [texts[example] for example in kept], labels[kept]
-    vocabulary = tokens.learn_vocabulary(texts, config.vocabulary_size)
-    token_ids = tokens.encode_cached(texts, vocabulary, config.sequence_length)
-    validation_ids = tokens.encode_cached(validation.texts, vocabulary, config.sequence_length)
+    learned, held_out = divide(corpus, config)
+    vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size)
+    token_ids = tokens.encode_cached(learned.texts, vocabulary, config.sequence_length)
+    validation_ids = tokens.encode_cached(held_out.texts, vocabulary, config.sequence_length)
+    if registry.MODELS[config.model].any_length:  # the longest text may be shorter
+        token_ids = token_ids[:, : max(1, np.count_nonzero(token_ids.any(axis=0)))]
     print(
         f"corpus {escape.terminal(corpus.name)}: {len(corpus.class_names)} classes, learning from "
         f"{len(token_ids):,} examples of {config.train_on}, {len(vocabulary):,} words",
@@ -160,9 +197,9 @@ def prepare_data(config: Config) -> Data:
     }
     return Data(
         token_ids=token_ids,
-        labels=labels,
+        labels=learned.labels,
         validation_ids=validation_ids,
-        validation_labels=validation.labels,
+        validation_labels=held_out.labels,
         vocabulary=vocabulary,
         embeddings=embeddings,
         class_names=corpus.class_names,
@@ -170,12 +207,31 @@ def prepare_data(config: Config) -> Data:
     )
 
 
+def divide(corpus: Corpus, config: Config) -> tuple[Split, Split]:
+    """Return what is learned from, and what the epoch is chosen on.
+
+    Raises:
+      ValueError: there are fewer examples than are wanted.
+    """
+    learned, held_out = corpus.splits["train"], corpus.splits["validation"]
+    if config.train_on == "train+validation":
+        both = np.concatenate([learned.labels, held_out.labels])
+        learned = Split(learned.name, learned.texts + held_out.texts, both)
+    if config.train_examples is not None:
+        learned = learned.part(splits.draw(learned.labels, config.train_examples, config.seed))
+    if config.train_on == "nine-tenths-of-train":
+        groups = splits.linked([splits.normalised(text) for text in learned.texts])
+        is_held_out = splits.hold_out(learned.labels, groups, share=0.1)
+        learned, held_out = learned.part(~is_held_out), learned.part(is_held_out)
+    return learned, held_out
+
+
 def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     """Return the model, and the seconds it took to fit its linear part, if it has one."""
     classes = len(data.class_names)
     started = time.perf_counter()
     linear_part = registry.fit_linear_part(
-        config.model, data.token_ids, data.labels, len(data.vocabulary), classes
+        config.model, data.token_ids, data.labels, classes, data.embeddings
     )
     seconds = time.perf_counter() - started
     model = registry.build(
@@ -243,32 +299,36 @@ def fit(
     config: Config,
     saver: Saver,
     position: Position,
+    epochs: int,
     stop: Callable[[], bool],
 ) -> list[dict[str, Any]]:
     """Train epoch by epoch, with a checkpoint after each, and return the history."""
     steps = math.ceil(len(data.labels) / config.batch_size)
-    with Display(config.epochs, steps) as display:
-        while position.epoch < config.epochs:
+    chooses = config.chosen_by is None
+    with Display(epochs, steps) as display:
+        while not is_complete(position, epochs, config):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
             # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
-            state = trainer.state()
-            check_finite("weights", state.values(), saver.run, config, position)
+            check_finite("weights", trainer.state().values(), saver.run, config, position)
+            scores = validation_scores(trainer.model, data, config) if chooses else {}
             record = {
                 "epoch": position.epoch + 1,
                 **running,
                 "seconds": position.seconds,
                 "step_time_ms": 1000 * position.seconds / position.step,
-                **(validation_scores(trainer.model, data) if config.train_on == "train" else {}),
+                **scores,
             }
+            if position.epoch == 0:
+                record["preparation_seconds"] = position.preparation_seconds
             history = [*position.history, record]
-            best = best_epoch(history)
+            best = best_epoch(history, config.monitor)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = trainer.weights() if best is record else None
-            saver.save(position, state, best_weights)
+            saver.save(position, trainer.state(), best_weights)
             run_folder.write_history(saver.run, history)
             display.epoch(record)  # once it is saved, since the output may be a closed pipe
-            if stop() and position.epoch < config.epochs:
-                raise Interrupted(how_to_resume(saver.run, position))
+            if stop() and not is_complete(position, epochs, config):
+                raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return position.history
 
 
@@ -295,27 +355,45 @@ def train_epoch(
         display.step(position.epoch, step, running, 1000 * position.seconds / step)
         if stop() and step < math.ceil(examples / config.batch_size):
             saver.save(position, trainer.state(), None)
-            raise Interrupted(how_to_resume(saver.run, position))
+            raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return running
 
 
-def validation_scores(model: "keras.Model", data: Data) -> dict[str, Any]:
-    """Return the scores on the validation split, by names that begin with `validation_`."""
-    from research.training.inference import predict_probabilities  # after the backend is settled
+def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[str, Any]:
+    """Return the scores on what was held out, by names that begin with `validation_`.
 
+    How much the experts of a model count is fitted to the same examples before.
+    """
+    from research.training import experts  # after the backend is settled
+    from research.training.inference import predict_probabilities
+
+    if registry.MODELS[config.model].has_linear_part:
+        experts.fit_exponents(model, data.validation_ids, data.validation_labels)
     probabilities = predict_probabilities(model, data.validation_ids)
     scores = metrics.scores(data.validation_labels, probabilities)
     return {f"validation_{name}": value for name, value in scores.items()}
 
 
-def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the epoch with the highest validation accuracy, the first of equals.
+def best_epoch(history: list[dict[str, Any]], monitor: str) -> dict[str, Any]:
+    """Return the epoch with the highest validation accuracy or the least loss, the first of equals.
 
     Without validation it is the last.
+
+    Args:
+      history: a record for each epoch.
+      monitor: "accuracy" or "loss".
     """
-    if "validation_accuracy" not in history[-1]:
+    name, sign = f"validation_{monitor}", 1 if monitor == "loss" else -1
+    if name not in history[-1]:
         return history[-1]
-    return max(history, key=lambda record: record["validation_accuracy"])
+    return min(history, key=lambda record: sign * record[name])
+
+
+def is_complete(position: Position, epochs: int, config: Config) -> bool:
+    """Return whether a run has all its epochs, or has had no better one for `patience` epochs."""
+    without_better = position.epoch - (position.best_epoch or position.epoch)
+    has_stalled = config.patience is not None and without_better >= config.patience
+    return position.epoch >= epochs or has_stalled
 
 
 def check_finite(
@@ -335,12 +413,14 @@ def check_finite(
         )
 
 
-def how_to_resume(run: Path, position: Position) -> str:
-    """Return what a person reads after an interruption."""
-    return (
-        f"saved after epoch {position.epoch}, step {position.step}; continue with: "
-        f"python -m research.train --run-dir {run} --resume"
-    )
+def saved_at(position: Position) -> str:
+    """Return where a run was interrupted, for a person."""
+    return f"saved after epoch {position.epoch}, step {position.step}"
+
+
+def how_to_resume(run: Path) -> str:
+    """Return how to go on after an interruption, for a person."""
+    return f"continue with: python -m research.train --run-dir {run} --resume"
 
 
 # --- the command ---------------------------------------------------------------------------------

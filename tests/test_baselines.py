@@ -161,7 +161,6 @@ def test_truncated_baselines_see_what_their_networks_see():
     limits = {baseline.name: baseline.limits for baseline in baselines.all_baselines()}
     assert limits["svm-1grams"] is None
     assert limits["svm-1grams-200tokens"] == TokenLimits(20_000, 200)
-    assert limits["wide-400tokens"] == TokenLimits(200_000, 400)
 
 
 @pytest.mark.parametrize("method", METHODS)

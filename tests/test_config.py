@@ -202,11 +202,28 @@ def test_a_misspelt_experiment_gets_a_suggestion():
 
 
 def test_variants_of_an_experiment_differ_by_their_vectors_alone():
-    for name in ("newsgroups", "tutorial", "clean", "r8", "r52"):
-        frozen, tuned, drawn = (
-            experiments.get(name + suffix) for suffix in ("", "-finetuned", "-random")
-        )
-        assert not frozen.trainable_embeddings
-        assert tuned == dataclasses.replace(frozen, trainable_embeddings=True)
-        assert drawn == dataclasses.replace(tuned, vectors="random.50d")
+    for name in ("newsgroups", "clean", "r8", "r52", "20ng", "ohsumed", "mr"):
+        for infix, vectors in (("", "glove.6B.50d"), ("-100d", "glove.6B.100d-partial")):
+            frozen, tuned, drawn = (
+                experiments.get(name + infix + suffix) for suffix in ("", "-finetuned", "-random")
+            )
+            assert (frozen.vectors, frozen.trainable_embeddings) == (vectors, False)
+            assert tuned == dataclasses.replace(frozen, trainable_embeddings=True)
+            assert drawn.vectors in ("random.50d", "random.100d")
+            assert drawn == dataclasses.replace(tuned, vectors=drawn.vectors)
     assert experiments.get("newsgroups") == Config()
+
+
+def test_the_tutorial_is_reproduced_with_its_100_dimensions():
+    tutorial = experiments.get("tutorial")
+    assert tutorial == Config(corpus="news20", vectors="glove.6B.100d")
+    assert experiments.get("tutorial-50d") == Config(corpus="news20")
+
+
+def test_the_best_model_has_the_same_options_on_every_corpus():
+    best = {name: experiments.get(name) for name in experiments.EXPERIMENTS if "best" in name}
+    assert len(best) == len(experiments.PROTOCOLS) + 1
+    same = {"corpus": "", "train_on": "train"}
+    assert len({dataclasses.replace(config, **same) for config in best.values()}) == 1
+    # The validation split of news20 is what is scored, so nothing may be chosen on it.
+    assert {name for name in best if best[name].train_on == "all-of-train"} == {"tutorial-best"}

@@ -1,8 +1,7 @@
-"""The linear classifier of TF-IDF, and the layer that computes its logits."""
+"""The linear classifier of words, pairs and vectors, and the layer that computes its scores."""
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 from sklearn.linear_model import RidgeClassifier
 
 from research.models import linear
@@ -20,54 +19,122 @@ def texts(examples=60, length=150, classes=CLASSES):
     return token_ids.astype("int32"), labels
 
 
-def tfidf_by_hand(fitted, token_ids):
+def embeddings(words=WORDS, dimensions=6):
+    """A vector for each word but padding, [UNK] and a few others."""
+    vectors = np.random.default_rng(1).normal(1, 2, (words, dimensions))
+    vectors[[0, 1, 7, 11]] = 0
+    return vectors
+
+
+def fit(token_ids, labels, classes=CLASSES, vectors=None):
+    return linear.fit(
+        token_ids, labels, classes, embeddings() if vectors is None else vectors
+    )
+
+
+def tfidf_by_hand(ids, idf):
     rows = []
-    for row in token_ids:
-        weights = np.zeros(WORDS)
-        for word, count in zip(*np.unique(row[row > 1], return_counts=True), strict=True):
+    for row in ids:
+        weights = np.zeros(len(idf))
+        for place, count in zip(*np.unique(row[row > 0], return_counts=True), strict=True):
             floor = 2 ** int(np.log2(min(count, linear.MOST_COUNTS)))
-            weights[word] = (1 + np.log(floor)) * fitted.idf[word]
+            weights[place] = (1 + np.log(floor)) * idf[place]
         length = np.sqrt((weights**2).sum())
         rows.append(weights / length if length else weights)
     return np.array(rows)
 
 
-def logits_by_hand(fitted, token_ids):
-    return tfidf_by_hand(fitted, token_ids) @ fitted.weights + fitted.bias
+def pairs_by_hand(token_ids):
+    """A place for each token and the next one."""
+    places = np.zeros_like(token_ids)
+    for row, text in enumerate(token_ids):
+        for column in range(len(text) - 1):
+            first, second = int(text[column]), int(text[column + 1])
+            if first > 1 and second > 1:
+                hashed = (first * linear.PAIR_FACTOR + second) % linear.PAIR_PLACES
+                places[row, column] = 1 + hashed
+    return places
 
 
-def test_logits_are_those_of_a_loop_over_the_words():
+def scores_by_hand(fitted, token_ids):
+    of_words = tfidf_by_hand(np.where(token_ids < 2, 0, token_ids), fitted.idf)
+    of_pairs = tfidf_by_hand(pairs_by_hand(token_ids), fitted.pair_idf)
+    return of_words @ fitted.weights + of_pairs @ fitted.pair_weights + fitted.bias
+
+
+def test_pairs_are_hashed_to_places_and_pairs_without_two_words_are_none():
+    token_ids, _ = texts()
+    token_ids[2], token_ids[3] = 1, 0
+    np.testing.assert_array_equal(linear.pair_ids(token_ids), pairs_by_hand(token_ids))
+    largest = np.array([[2**19 - 1, 2**19 - 1]], "int32")
+    assert 0 < linear.pair_ids(largest)[0, 0] <= linear.PAIR_PLACES
+
+
+def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds():
     token_ids, labels = texts()
-    token_ids[3] = 0  # a text without words
-    fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
-    counts = np.array([np.bincount(row, minlength=WORDS) for row in token_ids])
-    counts[:, :2] = 0
-    shown = linear.logits(fitted, csr_matrix(counts))
-    np.testing.assert_allclose(shown, logits_by_hand(fitted, token_ids), atol=1e-5)
+    fitted = fit(token_ids, labels)
+    words = tfidf_by_hand(np.where(token_ids < 2, 0, token_ids), fitted.idf)
+    pairs = tfidf_by_hand(pairs_by_hand(token_ids), fitted.pair_idf)
+    vectors = embeddings()
+    has_vector = vectors.any(axis=1)
+    vectors[has_vector] -= vectors[has_vector].mean(axis=0)
+    vectors[has_vector] /= np.linalg.norm(vectors[has_vector], axis=1, keepdims=True)
+    means = words @ vectors
+    means /= np.sqrt((means**2).sum(axis=1).mean())
+    features = np.hstack([words, np.sqrt(0.3) * pairs, np.sqrt(0.3) * means]) / np.sqrt(1.6)
 
-
-def test_counts_and_token_ids_give_the_same_classifier():
-    token_ids, labels = texts()
-    counts = np.array([np.bincount(row, minlength=WORDS) for row in token_ids])[:, 2:]
-    of_ids = linear.fit(token_ids, labels, WORDS, CLASSES)
-    of_counts = linear.fit_counts(csr_matrix(counts), labels, CLASSES)
-    np.testing.assert_array_equal(of_counts.idf, of_ids.idf[2:])
-    np.testing.assert_allclose(of_counts.weights, of_ids.weights[2:], atol=1e-5)
-    np.testing.assert_allclose(of_counts.bias, of_ids.bias, atol=1e-5)
-
-
-def test_it_is_ridge_regression_on_tfidf_plus_log_odds():
-    token_ids, labels = texts()
-    fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
-    tfidf = tfidf_by_hand(fitted, token_ids)
-    regression = RidgeClassifier(alpha=0.3, solver="cholesky").fit(tfidf, labels)
     of_class = np.array(
         [[(token_ids[labels == c] == w).any(1).sum() for w in range(WORDS)] for c in range(CLASSES)]
     )
     of_class[:, :2] = 0
     odds = linear.log_odds(of_class.astype("float64"))
-    expected = 5 * (regression.decision_function(tfidf) + 0.07 * tfidf @ odds.T)
-    np.testing.assert_allclose(logits_by_hand(fitted, token_ids), expected, atol=0.05)
+    odds[:, fitted.idf == 0] = 0
+    differences = {
+        penalty: np.abs(
+            RidgeClassifier(penalty, solver="cholesky").fit(features, labels).decision_function(features)
+            + 0.07 * words @ odds.T
+            - scores_by_hand(fitted, token_ids)
+        ).max()
+        for penalty in (0.1, 0.3, 0.6, 1.0, 2.0)
+    }
+    assert sorted(differences.values())[0] < 0.002 < sorted(differences.values())[1]
+
+
+def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):
+    token_ids, labels = texts()
+    shuffled = np.random.default_rng(3).permutation(labels)
+    chosen = []
+    regression = RidgeClassifier
+
+    def noted(alpha, **options):
+        chosen.append(alpha / 1.6)
+        return regression(alpha, **options)
+
+    monkeypatch.setattr(linear, "RidgeClassifier", noted)
+    fit(token_ids, labels)
+    fit(token_ids, shuffled)  # nothing can be learned, so the less the better
+    assert chosen == pytest.approx([0.1, 2.0])
+
+
+def test_leave_one_out_is_what_fitting_without_the_text_gives():
+    """The closed form against its definition, for one text and one penalty."""
+    generator = np.random.default_rng(0)
+    dense, targets = generator.normal(size=(12, 4)), generator.normal(size=12)
+    inverse = np.linalg.inv(dense @ dense.T + 0.5 * np.eye(12))
+    others = np.arange(12) != 5
+    weights = np.linalg.solve(
+        dense[others].T @ dense[others] + 0.5 * np.eye(4), dense[others].T @ targets[others]
+    )
+    error = targets[5] - dense[5] @ weights
+    assert (inverse @ targets)[5] / inverse[5, 5] == pytest.approx(error)
+
+
+def test_words_never_seen_say_nothing_although_they_have_a_vector():
+    token_ids, labels = texts()
+    token_ids[token_ids == WORDS - 1] = 1
+    fitted = fit(token_ids, labels)
+    assert embeddings()[-1].any()
+    assert (fitted.idf[-1], fitted.weights[-1].any()) == (0, False)
 
 
 def test_log_odds_favour_the_class_that_has_the_word():
@@ -85,44 +152,44 @@ def test_a_word_missing_from_a_small_class_says_little():
 @pytest.mark.parametrize("classes", [2, 3])
 def test_it_labels_the_texts_that_it_was_fitted_to(classes):
     token_ids, labels = texts(classes=classes)
-    fitted = linear.fit(token_ids, labels, WORDS, classes)
-    accuracy = (logits_by_hand(fitted, token_ids).argmax(axis=1) == labels).mean()
+    fitted = fit(token_ids, labels, classes)
+    accuracy = (scores_by_hand(fitted, token_ids).argmax(axis=1) == labels).mean()
     assert accuracy > 0.9
 
 
-def test_padding_unknown_words_and_words_never_seen_say_nothing():
+def test_padding_and_unknown_words_say_nothing():
     token_ids, labels = texts()
-    unseen = WORDS - 1
-    token_ids[token_ids == unseen] = 1
-    fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
+    fitted = fit(token_ids, labels)
     assert (fitted.idf[:2] == 0).all()
-    assert (fitted.weights[unseen] == 0).all()
+    assert (fitted.weights[:2] == 0).all()
+    assert (fitted.pair_idf[0], fitted.pair_weights[0].any()) == (0, False)
 
 
 def test_a_class_without_texts_is_never_preferred():
     token_ids, labels = texts()
-    fitted = linear.fit(token_ids, labels, WORDS, CLASSES + 1)
-    assert (logits_by_hand(fitted, token_ids).argmax(axis=1) < CLASSES).all()
+    fitted = fit(token_ids, labels, CLASSES + 1)
+    assert (scores_by_hand(fitted, token_ids).argmax(axis=1) < CLASSES).all()
 
 
 def test_a_single_class_is_refused():
     with pytest.raises(ValueError, match="at least two classes, received 4 texts of one class"):
-        linear.fit(np.full((4, 3), 2, "int32"), np.zeros(4, "int32"), WORDS, CLASSES)
+        fit(np.full((4, 3), 2, "int32"), np.zeros(4, "int32"))
 
 
 @pytest.mark.backend
-def test_the_layer_computes_the_same_logits():
+def test_the_layer_computes_the_same_scores():
     from keras import ops
 
     from research.models import layers
 
     token_ids, labels = texts()
-    fitted = linear.fit(token_ids, labels, WORDS, CLASSES)
-    layer = layers.TfidfLogits(*fitted)
+    token_ids[3] = 0  # a text without words
+    fitted = fit(token_ids, labels)
+    layer = layers.LinearScores(*fitted)
     for length in (150, 64, 1):  # with words that occur up to 150 times
-        logits, idf = layer(token_ids[:, :length])
-        expected = logits_by_hand(fitted, token_ids[:, :length])
-        np.testing.assert_allclose(ops.convert_to_numpy(logits), expected, atol=1e-4)
+        scores, idf = layer(token_ids[:, :length])
+        expected = scores_by_hand(fitted, token_ids[:, :length])
+        np.testing.assert_allclose(ops.convert_to_numpy(scores), expected, atol=1e-4)
         np.testing.assert_allclose(
             ops.convert_to_numpy(idf), fitted.idf[token_ids[:, :length]], rtol=1e-6
         )

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from scipy.special import softmax
 
 from research.models import registry
-from research.models.linear import LinearClassifier
+from research.models.linear import PAIR_PLACES, LinearClassifier
 from research.models.options import ModelOptions
 
 pytestmark = pytest.mark.backend
@@ -203,10 +204,15 @@ def test_a_text_without_words_has_finite_logits():
 
 def linear_part(words=50, classes=4):
     generator = np.random.default_rng(4)
-    idf = generator.uniform(1, 5, words)
-    idf[:2] = 0
-    weights = generator.normal(0, 5, (words, classes))
-    return LinearClassifier(idf, weights, generator.normal(size=classes))
+    idf, pair_idf = generator.uniform(1, 5, words), generator.uniform(1, 5, PAIR_PLACES + 1)
+    idf[:2] = pair_idf[0] = 0
+    return LinearClassifier(
+        idf,
+        generator.normal(0, 1, (words, classes)),
+        pair_idf,
+        generator.normal(0, 0.3, (PAIR_PLACES + 1, classes)),
+        generator.normal(0, 0.1, size=classes),
+    )
 
 
 def wide_and_deep(**options):
@@ -220,14 +226,25 @@ def deep_part(model):
     return keras.Model(model.input, model.get_layer("logits").output)
 
 
-def test_wide_and_deep_gives_the_mean_of_both_parts_log_probabilities():
+def test_wide_and_deep_gives_a_product_of_powers_of_both_parts_probabilities():
     model = wide_and_deep()
     words = texts(3, 30)
-    deep, mean = logits(deep_part(model), words), logits(model, words)
-    wide = ops.convert_to_numpy(model.get_layer("wide")(words)[0])
-    log_softmax = [ops.convert_to_numpy(ops.log_softmax(part)) for part in (deep, wide)]
-    np.testing.assert_allclose(mean, np.mean(log_softmax, axis=0), atol=1e-5)
+    deep = softmax(logits(deep_part(model), words), axis=1)
+    scores = ops.convert_to_numpy(model.get_layer("wide")(words)[0])
+    wide = np.log1p(np.exp(8 * (1 + scores) / 2))
+    wide /= wide.sum(axis=1, keepdims=True)
+    for exponents in ([0.5, 0.5], [1, 0], [0, 1], [0.3, 2.0]):
+        model.get_layer("experts").exponents.assign(exponents)
+        expected = deep ** exponents[0] * wide ** exponents[1]
+        expected /= expected.sum(axis=1, keepdims=True)
+        shown = softmax(logits(model, words), axis=1)
+        np.testing.assert_allclose(shown, expected, atol=1e-5)
     assert np.abs(deep - wide).max() > 0.1
+
+
+def test_both_parts_count_alike_before_anything_is_fitted():
+    exponents = wide_and_deep().get_layer("experts").exponents
+    np.testing.assert_array_equal(ops.convert_to_numpy(exponents.value), [0.5, 0.5])
 
 
 def test_without_a_linear_part_the_wide_part_knows_nothing():
@@ -246,11 +263,13 @@ def test_only_the_deep_part_of_wide_and_deep_learns():
     np.testing.assert_allclose(training, deep, atol=1e-6)
 
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    before = [ops.convert_to_numpy(v) for v in model.get_layer("wide").weights]
+    frozen = [*model.get_layer("wide").weights, *model.get_layer("experts").weights]
+    before = [ops.convert_to_numpy(v) for v in frozen]
     model.train_on_batch(words, labels)
-    for variable, value in zip(model.get_layer("wide").weights, before, strict=True):
+    for variable, value in zip(frozen, before, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
-    assert not any(v.path.startswith("wide/") for v in model.trainable_variables)
+    assert len(frozen) == 6
+    assert not any(v.path.startswith(("wide/", "experts/")) for v in model.trainable_variables)
 
 
 def test_word_dropout_hides_words_from_the_deep_part_while_training():
@@ -278,16 +297,15 @@ def test_the_deep_part_sees_only_the_first_tokens_of_a_text():
     assert np.abs(logits(model, later) - logits(model, words)).max() > 0.01  # by the wide part
 
 
-def test_the_deep_part_starts_from_vectors_and_the_columns_of_the_classes():
+def test_the_deep_part_starts_from_the_vectors():
     model = wide_and_deep(trainable_embeddings=True)
     (rows,) = model.get_layer("embedding").get_weights()
-    columns = 0.1 * linear_part().weights
-    np.testing.assert_allclose(rows, np.concatenate([vectors(50), columns], axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(rows, vectors(50))
 
 
 def test_rare_words_reach_the_wide_part_alone():
     model = wide_and_deep(deep_vocabulary_size=20)
-    assert model.get_layer("embedding").get_weights()[0].shape == (20, 8 + 4)
+    assert model.get_layer("embedding").get_weights()[0].shape == (20, 8)
     words = texts(2, 30, words=20)
     rare, other = words.copy(), words.copy()
     rare[:, 3], other[:, 3] = 30, 40

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.backend
 KEPT = {".json", ".jsonl", ".npz", ".txt"}  # suffixes of the files that a run is made of
 
 
+TIMES = ("seconds", "preparation_seconds", "step_time_ms")
+
+
 def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
@@ -51,7 +54,7 @@ def assert_same_state(run, other):
 
 def without_times(history):
     return [
-        {k: v for k, v in record.items() if k not in ("seconds", "step_time_ms")}
+        {name: value for name, value in record.items() if name not in TIMES}
         for record in history
     ]
 
@@ -235,35 +238,132 @@ def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
     assert history[1]["loss"] < history[0]["loss"]
 
 
-def test_wide_and_deep_learns_from_train_and_validation(tiny, tmp_path):
-    config = Config(
-        **tiny,
+# --- the best epoch, and learning anew ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both(tiny):
+    """Options of a model of two experts, which learns from train and validation."""
+    return Config(
+        **tiny | {"epochs": 4},
         model="wide-deep",
         trainable_embeddings=True,
         optimizer="adam",
         learning_rate=0.003,
         learning_rate_schedule="linear",
+        monitor="loss",
         train_on="train+validation",
     )
-    run = train.train("tiny", config, tmp_path / "run")
-    position = position_of(run)
-    # Nothing was held out to choose an epoch on, so the last one counts.
-    assert position.best_epoch == config.epochs
+
+
+@pytest.fixture(scope="module")
+def refitted(both, tmp_path_factory):
+    return train.train("tiny", both, tmp_path_factory.mktemp("runs") / "refitted")
+
+
+def test_learning_from_validation_too_takes_as_many_epochs_as_were_chosen_on_it(both, refitted):
+    choice, position = refitted / "choice", position_of(refitted)
+    assert Config.read(choice) == replace(both, train_on="train")
+    history = position_of(choice).history
+    losses = [record["validation_loss"] for record in history]
+    assert position_of(choice).best_epoch == 1 + losses.index(min(losses))
+    assert position.epoch == position.best_epoch == position_of(choice).best_epoch
     assert not any(name.startswith("validation") for name in position.history[-1])
-    classifier = research.load(run)
+    # The time of choosing belongs to the run.
+    chosen_in = sum(record["seconds"] for record in history)
+    assert position.history[0]["preparation_seconds"] > chosen_in
+
+    classifier = research.load(refitted)
     labels = classifier.predict(list(TOPICS.values())).argmax(axis=1)
     assert [classifier.classes[label] for label in labels] == list(TOPICS)
-    best, last = (arrays_of(run, which) for which in ("best", "last"))
-    for name, value in best.items():
-        np.testing.assert_array_equal(value, last[name])
 
 
-def test_train_and_validation_are_learned_from_if_that_is_wanted(tiny):
-    fewer, more = (
-        train.prepare_data(Config(**tiny, train_on=train_on))
-        for train_on in ("train", "train+validation")
+def test_a_refitted_model_has_the_exponents_that_were_fitted_on_validation(refitted):
+    chosen, final = (
+        arrays_of(run, "best")["experts/exponents"] for run in (refitted / "choice", refitted)
     )
-    examples = fewer.description["examples"]
-    assert len(fewer.token_ids) == len(fewer.labels) == examples["train"]
-    assert len(more.token_ids) == len(more.labels) == examples["train"] + examples["validation"]
-    assert len(fewer.validation_ids) == len(fewer.validation_labels) == examples["validation"]
+    np.testing.assert_array_equal(final, chosen)
+    assert (final != 0.5).all()
+
+
+@pytest.mark.parametrize("after", [1, slow(3), slow(5), slow(6)])
+def test_a_run_interrupted_while_choosing_or_later_ends_as_a_whole_one(
+    both, refitted, tmp_path, monkeypatch, after
+):
+    monkeypatch.setattr(trainer, "STEPS_PER_REPORT", 100)  # asked twice in an epoch
+    asked = iter(range(1, 100))
+    run = tmp_path / "run"
+    with pytest.raises(train.Interrupted, match=f"--run-dir {run} --resume"):
+        train.train("tiny", both, run, stop=lambda: next(asked) >= after)
+    assert Config.read(run) == both
+    train.train("tiny", both, run, resume=True)
+    assert_same_state(run, refitted)
+    assert position_of(run / "choice").epoch == 4
+
+
+def test_a_complete_refitted_run_is_not_trained_again(both, refitted, tmp_path):
+    run = shutil.copytree(refitted, tmp_path / "run")
+    train.train("tiny", both, run, resume=True)
+    assert atomic.read_json(run / "environment.json") == atomic.read_json(
+        refitted / "environment.json"
+    )
+
+
+def test_a_run_ends_when_no_epoch_was_better_for_some_time(tiny, tmp_path, monkeypatch):
+    losses = iter([0.5, 0.3, 0.4, 0.3, 0.2])
+
+    def scores(*_):
+        return {"validation_loss": next(losses), "validation_accuracy": 0.5}
+
+    monkeypatch.setattr(train, "validation_scores", scores)
+    config = Config(**tiny | {"epochs": 5}, monitor="loss", patience=2)
+    run = train.train("tiny", config, tmp_path / "run")
+    assert (position_of(run).epoch, position_of(run).best_epoch) == (4, 2)
+    before = final_state(run)
+    train.train("tiny", config, run, resume=True)  # it is complete
+    for name, value in final_state(run).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def history_of(scores):
+    return [{"epoch": i + 1, **score} for i, score in enumerate(scores)]
+
+
+def test_the_best_epoch_is_that_of_the_highest_accuracy_or_the_least_loss():
+    history = history_of(
+        {"validation_accuracy": accuracy, "validation_loss": loss}
+        for accuracy, loss in [(0.5, 0.9), (0.7, 0.8), (0.7, 0.4), (0.6, 0.4)]
+    )
+    assert train.best_epoch(history, "accuracy")["epoch"] == 2
+    assert train.best_epoch(history, "loss")["epoch"] == 3
+    assert train.best_epoch(history_of([{}, {}]), "loss")["epoch"] == 2
+
+
+def test_what_is_learned_from_and_what_is_held_out(tiny):
+    data = {
+        train_on: train.prepare_data(Config(**tiny, train_on=train_on))
+        for train_on in ("train", "train+validation", "nine-tenths-of-train", "all-of-train")
+    }
+    examples = data["train"].description["examples"]
+    counts = {
+        name: (len(of_one.labels), len(of_one.validation_labels)) for name, of_one in data.items()
+    }
+    train_size, validation_size = examples["train"], examples["validation"]
+    assert counts["train"] == counts["all-of-train"] == (train_size, validation_size)
+    assert counts["train+validation"] == (train_size + validation_size, validation_size)
+    learned, held_out = counts["nine-tenths-of-train"]
+    assert learned + held_out == train_size
+    assert 0 < held_out <= 0.15 * train_size
+    for of_one in data.values():
+        assert len(of_one.token_ids) == len(of_one.labels)
+        assert len(of_one.validation_ids) == len(of_one.validation_labels)
+
+
+def test_few_examples_are_all_that_a_refitted_model_sees(tiny):
+    """Of 20 texts, a tenth is held out to choose the epoch."""
+    learned, held_out = (
+        train.prepare_data(Config(**tiny, train_examples=20, train_on=train_on))
+        for train_on in ("all-of-train", "nine-tenths-of-train")
+    )
+    assert len(learned.labels) == 20
+    assert len(held_out.labels) + len(held_out.validation_labels) == 20

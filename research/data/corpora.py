@@ -62,6 +62,11 @@ class Split:
     texts: list[str]
     labels: np.ndarray
 
+    def part(self, examples: np.ndarray) -> "Split":
+        """Return some of the documents: bool[examples], or the positions, int[...]."""
+        positions = np.arange(len(self.texts))[examples]
+        return Split(self.name, [self.texts[i] for i in positions], self.labels[positions])
+
 
 @dataclass(frozen=True)
 class Corpus:

@@ -1,4 +1,4 @@
-"""Baselines: linear models on bags of words, naive Bayes, fastText, and our linear part alone."""
+"""Baselines: linear models on bags of words, naive Bayes and fastText."""
 
 import tempfile
 import time
@@ -18,7 +18,6 @@ from sklearn.svm import LinearSVC
 from research.data import tokens
 from research.data.corpora import Split
 from research.evaluation import metrics
-from research.models import linear
 
 
 class Estimator(Protocol):
@@ -64,19 +63,6 @@ class FastText:
         return np.array([int(label.removeprefix("__label__")) for (label,) in best])
 
 
-class ClosedForm:
-    """The wide part of `wide-deep` alone: `models.linear` on counts of words."""
-
-    def fit(self, counts: Any, labels: np.ndarray) -> None:
-        """Learn from counts, int[examples, words], and labels, int[examples]."""
-        self.classifier = linear.fit_counts(counts, labels, labels.max() + 1)
-
-    def predict(self, counts: Any) -> np.ndarray:
-        """Return the labels of counts, int[examples, words]."""
-        labels: np.ndarray = linear.logits(self.classifier, counts).argmax(axis=1)
-        return labels
-
-
 @dataclass(frozen=True)
 class Method:
     """A kind of classifier, and the values of its hyperparameter.
@@ -88,7 +74,6 @@ class Method:
       default: the value that is used if there is no test split, so nothing may be chosen.
       make: returns the classifier for a value.
       features: "tf-idf", "counts" or "words".
-      ours: whether it is a part of one of our models, and so not a reference for them.
     """
 
     title: str
@@ -97,7 +82,6 @@ class Method:
     default: float
     make: Callable[[float], Estimator]
     features: str
-    ours: bool = False
 
 
 METHODS = {
@@ -135,15 +119,6 @@ METHODS = {
         default=0.1,
         make=FastText,
         features="words",
-    ),
-    "wide": Method(
-        title="wide part of wide & deep alone",
-        hyperparameter="ridge",
-        values=(linear.RIDGE,),
-        default=linear.RIDGE,
-        make=lambda _: ClosedForm(),
-        features="counts",
-        ours=True,
     ),
 }
 
@@ -226,7 +201,6 @@ def run(
         "ngrams": baseline.ngrams,
         "truncated": baseline.limits is not None,
         "refitted": baseline.refitted,
-        "ours": method.ours,
         "vocabulary_size": baseline.limits and baseline.limits.vocabulary_size,
         "sequence_length": baseline.limits and baseline.limits.sequence_length,
         "trained_on": ["train", "validation"] if baseline.refitted else ["train"],
@@ -295,8 +269,6 @@ def _vectorizer(baseline: Baseline) -> Any:
     options: dict[str, Any] = {"ngram_range": (1, baseline.ngrams), "min_df": baseline.ngrams}
     if baseline.limits:  # these texts are tokens already
         options |= {"tokenizer": str.split, "token_pattern": None, "lowercase": False}
-        if METHODS[baseline.method].ours:
-            options["stop_words"] = [tokens.SPECIAL_WORDS[1]]
     features = METHODS[baseline.method].features
     if features == "tf-idf":
         return TfidfVectorizer(sublinear_tf=True, **options)

@@ -112,7 +112,7 @@ class Result:
     @property
     def seconds(self) -> float:
         """The mean training time: of all epochs, or of all values of the hyperparameter."""
-        return float(np.mean([sum(line["seconds"] for line in r["history"]) for r in self.records]))
+        return float(np.mean([training_seconds(record["history"]) for record in self.records]))
 
     @property
     def validation_accuracy(self) -> float:
@@ -127,6 +127,11 @@ class Result:
             return None
         pairs = [metrics.read_predictions(r["metrics"]["predictions"]) for r in self.records]
         return np.array([labels == predictions for labels, predictions in pairs])
+
+
+def training_seconds(history: Iterable[Mapping[str, float]]) -> float:
+    """Return the seconds of all epochs, and of what came before the first."""
+    return sum(line["seconds"] + line.get("preparation_seconds", 0.0) for line in history)
 
 
 def of_run(checkpoint: Checkpoint, scores: Mapping[str, Any]) -> Record:

@@ -1,74 +1,77 @@
-"""A linear classifier of TF-IDF over token ids, fitted in closed form: the wide part of a model.
+"""The wide part of a model: a linear classifier of token ids, fitted in closed form.
 
-It adds the log-odds of each word and class to a ridge regression. The regression is better for
+Its features are the TF-IDF of words, the TF-IDF of pairs of neighbouring words, and the mean of the
+word vectors. Vectors are what short texts need, which share few words. The mean of vectors is
+linear in the words, so what is fitted becomes one weight for each word, pair and class.
+
+The log-odds of each word and class are added to the ridge regression. The regression is better for
 classes with many texts, the log-odds for rare words.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy import linalg
+from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import RidgeClassifier
-from sklearn.preprocessing import normalize
 
 MOST_COUNTS = 64
 """A word counts at most this often in a text; a power of two."""
 
-# Chosen by cross-validation within the train splits of news20, news20-bydate, r8 and r52.
-RIDGE, _ODDS, _SMOOTHING, _SHARPNESS = 0.3, 0.07, 10_000.0, 5.0
+PAIR_PLACES = 131_071
+"""Pairs of words share this many weights, found by a hash; a prime."""
+PAIR_FACTOR = 4_099
+"""Of the hash. Times the largest vocabulary, 2**19, it is below 2**31."""
+
+# Chosen by cross-validation within the train splits of seven corpora (results/LOG.md).
+_PAIRS, _VECTORS = 0.3, 0.3  # how much these features count, where words count 1
+_ODDS, _SMOOTHING = 0.07, 10_000.0
+_PENALTIES = (0.1, 0.3, 0.6, 1.0, 2.0)
+
+_MOST_LEFT_OUT = 5_000  # texts of which the penalty is chosen; time grows with the cube
 
 _SPECIAL = 2  # padding and [UNK] are no words
 
 
 class LinearClassifier(NamedTuple):
-    """A linear classifier: logits are the TF-IDF of a text times `weights`, plus `bias`.
+    """A linear classifier. A score is about 1 for the class of a text, and -1 for the others.
+
+    Scores are the TF-IDF of a text's words times `weights`, plus the TF-IDF of its pairs of words
+    times `pair_weights`, plus `bias`.
 
     Attributes:
       idf: float32[vocabulary_size], zero for padding and [UNK].
       weights: float32[vocabulary_size, classes].
+      pair_idf: float32[PAIR_PLACES + 1], zero for what is no pair.
+      pair_weights: float32[PAIR_PLACES + 1, classes].
       bias: float32[classes].
     """
 
     idf: np.ndarray
     weights: np.ndarray
+    pair_idf: np.ndarray
+    pair_weights: np.ndarray
     bias: np.ndarray
 
 
+class _Features(NamedTuple):
+    """Features of texts: `sparse`, csr[examples, words + pairs], and `dense`, float[examples, D]."""
+
+    sparse: csr_matrix
+    dense: np.ndarray
+
+
 def fit(
-    token_ids: np.ndarray, labels: np.ndarray, vocabulary_size: int, classes: int
+    token_ids: np.ndarray, labels: np.ndarray, classes: int, embeddings: np.ndarray
 ) -> LinearClassifier:
     """Fit the classifier to texts of token ids.
 
     Args:
       token_ids: int32[examples, sequence_length].
       labels: int32[examples].
-      vocabulary_size: above every token id.
       classes: above every label.
-
-    Raises:
-      ValueError: all labels are the same.
-    """
-    rows, columns = np.nonzero(token_ids >= _SPECIAL)
-    ones = np.ones(len(rows), "float32")
-    shape = (len(token_ids), vocabulary_size)
-    counts = csr_matrix((ones, (rows, token_ids[rows, columns])), shape=shape)
-    counts.sum_duplicates()
-    classifier = fit_counts(counts, labels, classes)
-    classifier.idf[:_SPECIAL] = 0
-    return classifier
-
-
-def fit_counts(counts: csr_matrix, labels: np.ndarray, classes: int) -> LinearClassifier:
-    """Fit the classifier to counts of words.
-
-    A text is a vector with an element (1 + ln count) * idf for each word, scaled to length 1. The
-    count is rounded down to a power of two.
-
-    Args:
-      counts: number[examples, words].
-      labels: int32[examples].
-      classes: above every label.
+      embeddings: float[vocabulary_size, embedding_dim], zero where a word has no vector.
 
     Raises:
       ValueError: all labels are the same.
@@ -78,46 +81,121 @@ def fit_counts(counts: csr_matrix, labels: np.ndarray, classes: int) -> LinearCl
             f"expected texts of at least two classes, received {len(labels)} texts of one class; "
             "add texts of another class"
         )
-    counts = _rounded(counts)
-    tfidf = TfidfTransformer(sublinear_tf=True).fit(counts)
-    regression = RidgeClassifier(alpha=RIDGE, solver="sparse_cg", max_iter=30, tol=1e-4)
-    regression.fit(tfidf.transform(counts), labels)
-    coefficients, intercepts = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:  # of two classes, scikit-learn keeps the second
-        coefficients = np.vstack([-coefficients, coefficients])
-        intercepts = np.concatenate([-intercepts, intercepts])
-    weights, bias = np.zeros((classes, counts.shape[1])), np.full(classes, -1.0)
-    weights[regression.classes_], bias[regression.classes_] = coefficients, intercepts
+    vocabulary_size = len(embeddings)
+    word_counts = _counts(np.where(token_ids < _SPECIAL, 0, token_ids), vocabulary_size)
+    words, idf = _tfidf(word_counts)
+    pairs, pair_idf = _tfidf(_counts(pair_ids(token_ids), PAIR_PLACES + 1))
+    directions = _directions(embeddings)
+    vectors = words @ directions
+    # So that a text's vectors count as much as its words, whose squares add up to 1.
+    length = np.sqrt((vectors**2).sum(axis=1).mean())
+    directions = directions / length if length else directions
+    features = _Features(
+        hstack([words, np.sqrt(_PAIRS) * pairs]).tocsr(), np.sqrt(_VECTORS) * (words @ directions)
+    )
+    coefficients, bias = _regression(features, labels, classes)
 
-    has_word = csr_matrix(counts > 0)
-    weights += _ODDS * log_odds(np.eye(classes)[labels].T @ has_word)
-    weights[:, np.asarray(has_word.sum(axis=0)).ravel() == 0] = 0
+    of_words = coefficients[:vocabulary_size]
+    of_pairs, of_vectors = np.split(coefficients[vocabulary_size:], [PAIR_PLACES + 1])
+    weights = of_words + np.sqrt(_VECTORS) * directions @ of_vectors
+    weights += _ODDS * log_odds(np.eye(classes)[labels].T @ csr_matrix(word_counts > 0)).T
+    weights[idf == 0] = 0
     return LinearClassifier(
-        tfidf.idf_.astype("float32"),
-        (_SHARPNESS * weights.T).astype("float32"),
-        (_SHARPNESS * bias).astype("float32"),
+        idf.astype("float32"),
+        weights.astype("float32"),
+        pair_idf.astype("float32"),
+        (np.sqrt(_PAIRS) * of_pairs).astype("float32"),
+        bias.astype("float32"),
     )
 
 
-def logits(classifier: LinearClassifier, counts: csr_matrix) -> np.ndarray:
-    """Return the classifier's logits of texts, float64[examples, classes].
+def pair_ids(token_ids: np.ndarray) -> np.ndarray:
+    """Return the places of pairs of neighbouring words, int32[examples, sequence_length].
+
+    The last place of a text and pairs with [UNK] or padding are 0.
 
     Args:
-      classifier: as `fit_counts` returns it.
-      counts: number[examples, words].
+      token_ids: int32[examples, sequence_length].
     """
-    counts = _rounded(counts)
-    counts.data = 1 + np.log(counts.data)
-    tfidf = normalize(counts.multiply(classifier.idf).tocsr())
-    logits_of_texts: np.ndarray = tfidf @ classifier.weights + classifier.bias
-    return logits_of_texts
+    first = np.asarray(token_ids, "int32")
+    second = np.pad(first[:, 1:], [(0, 0), (0, 1)])
+    places = 1 + (first * PAIR_FACTOR + second) % PAIR_PLACES
+    return np.where((first < _SPECIAL) | (second < _SPECIAL), 0, places)
 
 
-def _rounded(counts: csr_matrix) -> csr_matrix:
-    """Return float64[examples, words], the counts rounded down to powers of two."""
-    rounded = counts.astype("float64")
-    rounded.data = 2 ** np.floor(np.log2(np.minimum(rounded.data, MOST_COUNTS)))
-    return rounded
+def _counts(ids: np.ndarray, size: int) -> csr_matrix:
+    """Return how often each text has each id above 0, float64[examples, size].
+
+    Counts are rounded down to powers of two, and end at `MOST_COUNTS`.
+    """
+    rows, columns = np.nonzero(ids)
+    counts = csr_matrix((np.ones(len(rows)), (rows, ids[rows, columns])), shape=(len(ids), size))
+    counts.sum_duplicates()
+    counts.data = 2 ** np.floor(np.log2(np.minimum(counts.data, MOST_COUNTS)))
+    return counts
+
+
+def _tfidf(counts: csr_matrix) -> tuple[csr_matrix, np.ndarray]:
+    """Return (1 + ln count) * idf with each text scaled to length 1, and the idf.
+
+    The idf of ids that no text has is 0.
+    """
+    transformer = TfidfTransformer(sublinear_tf=True).fit(counts)
+    is_known = np.asarray((counts > 0).sum(axis=0)).ravel() > 0
+    return transformer.transform(counts), np.where(is_known, transformer.idf_, 0)
+
+
+def _directions(embeddings: np.ndarray) -> np.ndarray:
+    """Return the vectors less their mean, each of length 1; words without a vector have zeros."""
+    has_vector = np.any(embeddings != 0, axis=1, keepdims=True)
+    mean = embeddings.sum(axis=0) / max(1, has_vector.sum())
+    centred = np.where(has_vector, embeddings - mean, 0).astype("float64")
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    directions: np.ndarray = centred / np.where(lengths == 0, 1, lengths)
+    return directions
+
+
+def _regression(
+    features: _Features, labels: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit ridge regression to targets of 1 and -1.
+
+    Returns:
+      The coefficients, float64[features, classes], and the intercepts, float64[classes]. A class
+      without a text has -1 as its score for any text.
+    """
+    # The features are as if scaled to a mean square of 1.
+    penalty = (1 + _PAIRS + _VECTORS) * _best_penalty(features, labels)
+    regression = RidgeClassifier(alpha=penalty, solver="sparse_cg", max_iter=100, tol=1e-4)
+    regression.fit(hstack([features.sparse, csr_matrix(features.dense)]).tocsr(), labels)
+    found, intercepts = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:  # of two classes, scikit-learn keeps the second
+        found, intercepts = np.vstack([-found, found]), np.concatenate([-intercepts, intercepts])
+    coefficients, bias = np.zeros((found.shape[1], classes)), np.full(classes, -1.0)
+    coefficients[:, regression.classes_], bias[regression.classes_] = found.T, intercepts
+    return coefficients, bias
+
+
+def _best_penalty(features: _Features, labels: np.ndarray) -> float:
+    """Return the penalty with the least squared error, each text predicted from all others.
+
+    Ridge regression has the leave-one-out error in closed form: of the weight a_i of a text and
+    the i-th element of the inverse's diagonal, it is a_i / d_i. Rifkin and Lippert 2007, "Notes on
+    Regularized Least Squares", http://hdl.handle.net/1721.1/37318.
+    """
+    drawn = np.random.default_rng(0).permutation(len(labels))[:_MOST_LEFT_OUT]
+    sparse, dense = features.sparse[drawn], features.dense[drawn]
+    products = ((sparse @ sparse.T).toarray() + dense @ dense.T).astype("float32")
+    products /= 1 + _PAIRS + _VECTORS
+    targets = 2 * np.eye(labels.max() + 1, dtype="float32")[labels[drawn]] - 1
+    targets -= targets.mean(axis=0)
+
+    def error(penalty: float) -> float:
+        inverse = linalg.inv(products + penalty * np.eye(len(drawn), dtype="float32"), assume_a="pos")
+        left_out = inverse @ targets / np.diag(inverse)[:, None]
+        return float((left_out**2).mean())
+
+    return min(_PENALTIES, key=error)
 
 
 def log_odds(texts: np.ndarray) -> np.ndarray:

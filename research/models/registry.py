@@ -24,13 +24,16 @@ class ModelEntry:
       module: the module of this package that holds the class.
       class_name: the name of the class.
       minimum_sequence_length: fewest tokens with which every convolution has a whole window.
-      has_linear_part: whether it contains a linear classifier that is fitted in closed form.
+      any_length: whether padding makes no difference, so that batches may be of any length.
+      has_linear_part: whether it joins a linear classifier, which is fitted in closed form, with a
+        network, as two experts.
     """
 
     title: str
     module: str
     class_name: str
     minimum_sequence_length: int = 1
+    any_length: bool = True
     has_linear_part: bool = False
 
 
@@ -41,6 +44,7 @@ MODELS = {
         class_name="TutorialCNN",
         # Three convolutions of width 5, with pooling by 5 after the first two: (5 * 5 + 4) * 5 + 4.
         minimum_sequence_length=149,
+        any_length=False,
     ),
     "kim": ModelEntry(title="CNN of Kim 2014", module="research.models.kim", class_name="KimCNN"),
     "wide-deep": ModelEntry(
@@ -69,7 +73,7 @@ def check(name: str, sequence_length: int) -> None:
 
 
 def fit_linear_part(
-    name: str, token_ids: np.ndarray, labels: np.ndarray, vocabulary_size: int, classes: int
+    name: str, token_ids: np.ndarray, labels: np.ndarray, classes: int, embeddings: np.ndarray
 ) -> LinearClassifier | None:
     """Fit the linear part of a model in closed form; None if the model has no such part.
 
@@ -77,15 +81,15 @@ def fit_linear_part(
       name: a key of `MODELS`.
       token_ids: int32[examples, sequence_length].
       labels: int32[examples].
-      vocabulary_size: above every token id.
       classes: the number of classes.
+      embeddings: float32[vocabulary_size, embedding_dim], a row for each token id.
 
     Raises:
       ValueError: all labels are the same.
     """
     if not MODELS[name].has_linear_part:
         return None
-    return linear.fit(np.asarray(token_ids), labels, vocabulary_size, classes)
+    return linear.fit(np.asarray(token_ids), labels, classes, embeddings)
 
 
 def build(

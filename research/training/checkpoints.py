@@ -39,6 +39,8 @@ class Position:
       epoch: epochs finished.
       step: steps done in the epoch after those.
       seconds: time spent in that epoch.
+      preparation_seconds: time spent before the first epoch, on choosing the number of epochs and
+        on what is fitted in closed form.
       best_epoch: the epoch whose weights are kept as `best`, from 1; None if none is finished.
       history: a record for each finished epoch.
     """
@@ -46,6 +48,7 @@ class Position:
     epoch: _Count = 0
     step: _Count = 0
     seconds: float = 0.0
+    preparation_seconds: float = 0.0
     best_epoch: int | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 

@@ -1,0 +1,66 @@
+"""How much each expert of a model counts, fitted on examples that neither has learned from."""
+
+import keras
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from research.models.variables import assign, forms
+from research.training.checkpoints import Checkpoint
+from research.training.inference import predict_probabilities
+
+LAYER = "experts"
+"""The layer with the exponents, in models that have experts."""
+
+_PRIOR = 0.5  # an expert's exponent before any example is seen, with a standard deviation of 1
+_LARGEST = 10.0
+
+
+def fit_exponents(model: keras.Model, token_ids: np.ndarray, labels: np.ndarray) -> None:
+    """Give the experts' probabilities the powers with the least log-loss on held-out examples.
+
+    It is a logistic regression with two features for each class, the log-probabilities of the
+    experts, so it has one optimum. It also makes the model calibrated: with one expert it would be
+    temperature scaling, Guo et al. 2017, https://proceedings.mlr.press/v70/guo17a.html.
+
+    Args:
+      model: with a layer `LAYER`.
+      token_ids: int32[examples, sequence_length].
+      labels: int32[examples].
+    """
+    exponents = model.get_layer(LAYER).exponents
+    experts = []
+    for expert in np.eye(2):  # the probabilities of each alone
+        exponents.assign(expert)
+        experts.append(np.log(np.maximum(predict_probabilities(model, token_ids), 1e-30)))
+    exponents.assign(best_exponents(np.array(experts, "float64"), labels))
+
+
+def take_exponents(model: keras.Model, checkpoint: Checkpoint) -> None:
+    """Give a model the exponents of a checkpoint, of a model of the same kind."""
+    exponents = model.get_layer(LAYER).exponents
+    variables = {exponents.path: exponents}
+    assign(variables, checkpoint.arrays(forms(variables)))
+
+
+def best_exponents(experts: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the powers with the least log-loss, float64[experts].
+
+    Args:
+      experts: float64[experts, examples, classes], log-probabilities.
+      labels: int32[examples].
+    """
+    examples = np.arange(len(labels))
+    of_label = experts[:, examples, labels].mean(axis=1)
+
+    def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the log-loss and its gradient."""
+        of_classes = log_softmax(np.tensordot(exponents, experts, 1), axis=1)
+        expected = (np.exp(of_classes) * experts).sum(axis=2).mean(axis=1)
+        from_prior = (exponents - _PRIOR) / len(labels)
+        value = -of_classes[examples, labels].mean() + from_prior @ (exponents - _PRIOR) / 2
+        return float(value), expected - of_label + from_prior
+
+    start, bounds = np.full(len(experts), _PRIOR), [(0, _LARGEST)] * len(experts)
+    best: np.ndarray = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    return best
