@@ -7,13 +7,14 @@ is chosen there and the default is used.
 """
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from research import experiments
-from research.data import corpora
+from research.data import corpora, splits
 from research.data.corpora import Corpus, CorpusSource
 from research.evaluation import baseline_methods
 from research.evaluation.baseline_methods import Baseline, TokenLimits
@@ -26,23 +27,37 @@ PACKAGES = ("scikit-learn", "scipy", "numpy", "fasttext-community")
 def main(
     corpus: Annotated[CorpusSource, tyro.conf.arg(name="")],
     results: Path = Path("results/runs/baselines"),
+    train_examples: int | None = None,
+    seed: int = 0,
 ) -> None:
     """Trains all baselines on a corpus and writes a record of each.
 
     Args:
       corpus: which corpus, and where it is.
       results: the folder of the records; they go into a folder in it, named after the corpus.
+      train_examples: texts to learn from, a seeded share of each class, as `--train-examples` of
+        `research.train`. Only linear SVMs are trained then.
+      seed: of the share.
     """
     backends.select()  # the tokenizer is Keras's
     loaded = corpora.load(corpus, splits=None)
     chosen = choose_baselines("test" in loaded.splits)
+    if train_examples is not None:
+        train = loaded.splits["train"]
+        part = train.part(splits.draw(train.labels, train_examples, seed))
+        loaded = replace(loaded, splits=loaded.splits | {"train": part})
+        chosen = [Baseline("svm", ngrams=1), Baseline("svm", ngrams=2)]
     limits = {baseline.limits for baseline in chosen if baseline.limits}
     truncated = {of_one: baseline_methods.truncate(loaded.splits, of_one) for of_one in limits}
     for baseline in chosen:
-        splits = truncated[baseline.limits] if baseline.limits else loaded.splits
+        texts = truncated[baseline.limits] if baseline.limits else loaded.splits
         environment = provenance.environment("scikit-learn", "cpu", PACKAGES)
-        scored = baseline_methods.run(baseline, splits, loaded.class_names)
-        path = results / loaded.name / f"{baseline.name}.json"
+        scored = baseline_methods.run(baseline, texts, loaded.class_names)
+        name = baseline.name
+        if train_examples is not None:
+            scored["config"] |= {"train_examples": train_examples, "seed": seed}
+            name = f"{name}-{train_examples}texts-seed{seed}"
+        path = results / loaded.name / f"{name}.json"
         atomic.write_json(path, make_record(loaded, environment, scored))
         scores = scored["metrics"]
         written = escape.terminal(path)

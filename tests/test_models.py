@@ -231,7 +231,7 @@ def test_wide_and_deep_gives_a_product_of_powers_of_both_parts_probabilities():
     words = texts(3, 30)
     deep = softmax(logits(deep_part(model), words), axis=1)
     scores = ops.convert_to_numpy(model.get_layer("wide")(words)[0])
-    wide = np.log1p(np.exp(8 * (1 + scores) / 2))
+    wide = np.log1p(np.exp(12 * (1 + scores) / 2))
     wide /= wide.sum(axis=1, keepdims=True)
     for exponents in ([0.5, 0.5], [1, 0], [0, 1], [0.3, 2.0]):
         model.get_layer("experts").exponents.assign(exponents)
@@ -297,15 +297,16 @@ def test_the_deep_part_sees_only_the_first_tokens_of_a_text():
     assert np.abs(logits(model, later) - logits(model, words)).max() > 0.01  # by the wide part
 
 
-def test_the_deep_part_starts_from_the_vectors():
+def test_the_deep_part_starts_from_vectors_and_the_columns_of_the_classes():
     model = wide_and_deep(trainable_embeddings=True)
     (rows,) = model.get_layer("embedding").get_weights()
-    np.testing.assert_array_equal(rows, vectors(50))
+    columns = 0.25 * linear_part().weights
+    np.testing.assert_allclose(rows, np.concatenate([vectors(50), columns], axis=1), rtol=1e-6)
 
 
 def test_rare_words_reach_the_wide_part_alone():
     model = wide_and_deep(deep_vocabulary_size=20)
-    assert model.get_layer("embedding").get_weights()[0].shape == (20, 8)
+    assert model.get_layer("embedding").get_weights()[0].shape == (20, 8 + 4)
     words = texts(2, 30, words=20)
     rare, other = words.copy(), words.copy()
     rare[:, 3], other[:, 3] = 30, 40

@@ -285,7 +285,10 @@ def _by_seed(path: Path) -> tuple[str, int]:
 
 
 def _baseline_options(config: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(config[option] for option in ("method", "ngrams", "truncated", "refitted"))
+    return tuple(
+        config.get(option)
+        for option in ("method", "ngrams", "truncated", "refitted", "train_examples")
+    )
 
 
 def _check_comparable(results: Sequence[Result]) -> None:

@@ -18,7 +18,9 @@ from research.models.options import ModelOptions
 
 _WIDTHS = (1, 3)
 _FILTERS = 128
-_STEEPNESS = 8  # chosen by cross-validation within the train splits of five corpora
+# Chosen by cross-validation within the train splits of five corpora (results/LOG.md).
+_STEEPNESS = 12
+_COLUMNS = 0.25  # how large the wide part's weights are beside the vectors
 
 
 class WideAndDeepCNN(keras.Model):
@@ -26,8 +28,8 @@ class WideAndDeepCNN(keras.Model):
 
     The wide part is the classifier of `research.models.linear`, frozen: each word and each pair of
     words has a weight for each class, and the weights of a text are summed by TF-IDF. The deep part
-    convolves over the vectors of the most frequent words, and pools by the maximum and by the mean
-    weighted with idf.
+    convolves over the vectors of the most frequent words, extended by their weights in the wide
+    part. It pools by the maximum and by the mean weighted with idf.
 
     While training, the logits are those of the deep part alone, since the wide part was fitted to
     the same texts and would leave it little to learn. Otherwise they are those of a product of both
@@ -52,8 +54,8 @@ class WideAndDeepCNN(keras.Model):
         # --- layers
         wide = LinearScores(*linear_part, name="wide")
         word_dropout = WordDropout(options.word_dropout, options.seed, name="word_dropout")
-        rows = embeddings[: options.deep_vocabulary_size]
-        embed = embedding_layer(rows, options.trainable_embeddings)
+        rows = np.concatenate([embeddings, _COLUMNS * linear_part.weights], axis=1)
+        embed = embedding_layer(rows[: options.deep_vocabulary_size], options.trainable_embeddings)
         convolutions = [
             layers.Conv1D(
                 _FILTERS,
