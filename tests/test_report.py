@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 
 from research import report
 from research.config import Config
+from research.data import corpora
 from research.evaluation import records, tables
 from research.files import atomic
 from research.processes import escape
@@ -19,6 +20,7 @@ from research.training.checkpoints import Position, Saver
 
 NAMES = ["ham", "spam"]
 EXAMPLES = 1000
+KINDS = {"inductive", "transductive", "pretrained", "pretrained, transductive"}
 
 
 def record(accuracy, seed=0, history=(0.5, 0.6), **changes):
@@ -447,7 +449,11 @@ def test_published_figures_have_a_table_of_their_own(results):
 def test_the_committed_published_figures_have_a_source():
     published = atomic.read_json(ROOT / "results" / "published.json")
     for figure in published:
-        assert figure.keys() == {"corpus", "method", "accuracy", "source", "protocol"}
+        keys = {"corpus", "method", "accuracy", "kind", "source", "protocol"}
+        assert figure.keys() - {"deviation"} == keys
+        assert figure["corpus"] in corpora.CORPORA
         assert 0 < figure["accuracy"] < 1
+        assert 0 <= figure.get("deviation", 0) < 0.05
+        assert figure["kind"] in KINDS
         assert figure["source"]
     assert np.unique([str(f["corpus"]) + f["method"] for f in published]).size == len(published)
