@@ -44,6 +44,7 @@ BEST: dict[str, Any] = {
     "batch_size": 64,
     "epochs": 20,
     "monitor": "loss",
+    "patience": 3,
     "train_on": "train+validation",
 }
 

@@ -95,9 +95,9 @@ def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds():
             + 0.07 * words @ odds.T
             - scores_by_hand(fitted, token_ids)
         ).max()
-        for penalty in (0.1, 0.3, 0.6, 1.0, 2.0)
+        for penalty in (0.1, 0.3, 1.0)
     }
-    assert sorted(differences.values())[0] < 0.002 < sorted(differences.values())[1]
+    assert sorted(differences.values())[0] < 0.01 < sorted(differences.values())[1]
 
 
 def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):
@@ -113,7 +113,7 @@ def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):
     monkeypatch.setattr(linear, "RidgeClassifier", noted)
     fit(token_ids, labels)
     fit(token_ids, shuffled)  # nothing can be learned, so the less the better
-    assert chosen == pytest.approx([0.1, 2.0])
+    assert chosen == pytest.approx([0.1, 1.0])
 
 
 def test_leave_one_out_is_what_fitting_without_the_text_gives():
