@@ -109,10 +109,12 @@ class Config:
     @property
     def chosen_by(self) -> "Config | None":
         """The options of the run that chooses the epoch for this one; None if it does so itself."""
-        choosing = {"train+validation": "train", "all-of-train": "nine-tenths-of-train"}
-        if self.train_on not in choosing:
-            return None
-        return dataclasses.replace(self, train_on=choosing[self.train_on])
+        match self.train_on:
+            case "train+validation":
+                return dataclasses.replace(self, train_on="train")
+            case "all-of-train":
+                return dataclasses.replace(self, train_on="nine-tenths-of-train")
+        return None
 
     @property
     def corpus_source(self) -> CorpusSource:

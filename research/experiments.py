@@ -11,8 +11,8 @@ from research.processes.choices import choose
 
 # What is learned from and scored on. The network is the one of the Keras tutorial "Using
 # pre-trained word embeddings", https://keras.io/examples/nlp/pretrained_word_embeddings/ (François
-# Chollet, 2020), which `Config` has by default. The tutorial takes GloVe with 100 dimensions, and so
-# does the experiment `tutorial`; everything else has 50 by default, which pip alone can fetch.
+# Chollet, 2020), which `Config` has by default. The tutorial takes GloVe with 100 dimensions, and
+# so does the experiment `tutorial`. The default is 50, which pip alone can fetch.
 PROTOCOLS = {
     # Posts of later dates than those learned from: the official split.
     "newsgroups": "news20-bydate",

@@ -179,9 +179,7 @@ def test_few_examples_are_those_that_a_network_with_that_seed_learns_from(call, 
         code, *_ = call(baselines, *options, "--train-examples", 12, "--seed", seed)
         assert code == 0
     names = {file.name for file in (tmp_path / "folder").iterdir()}
-    assert names == {
-        f"svm-{n}grams-12texts-seed{seed}.json" for n in (1, 2) for seed in (0, 1)
-    }
+    assert names == {f"svm-{n}grams-12texts-seed{seed}.json" for n in (1, 2) for seed in (0, 1)}
     record = atomic.read_json(tmp_path / "folder" / "svm-1grams-12texts-seed1.json")
     assert record["config"]["train_examples"] == record["data"]["examples"]["train"] == 12
     assert record["config"]["seed"] == 1

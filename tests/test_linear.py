@@ -27,9 +27,7 @@ def embeddings(words=WORDS, dimensions=6):
 
 
 def fit(token_ids, labels, classes=CLASSES, vectors=None):
-    return linear.fit(
-        token_ids, labels, classes, embeddings() if vectors is None else vectors
-    )
+    return linear.fit(token_ids, labels, classes, embeddings() if vectors is None else vectors)
 
 
 def tfidf_by_hand(ids, idf):
@@ -91,7 +89,9 @@ def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds():
     odds[:, fitted.idf == 0] = 0
     differences = {
         penalty: np.abs(
-            RidgeClassifier(penalty, solver="cholesky").fit(features, labels).decision_function(features)
+            RidgeClassifier(penalty, solver="cholesky")
+            .fit(features, labels)
+            .decision_function(features)
             + 0.07 * words @ odds.T
             - scores_by_hand(fitted, token_ids)
         ).max()

@@ -54,8 +54,7 @@ def assert_same_state(run, other):
 
 def without_times(history):
     return [
-        {name: value for name, value in record.items() if name not in TIMES}
-        for record in history
+        {name: value for name, value in record.items() if name not in TIMES} for record in history
     ]
 
 

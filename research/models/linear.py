@@ -56,7 +56,12 @@ class LinearClassifier(NamedTuple):
 
 
 class _Features(NamedTuple):
-    """Features of texts: `sparse`, csr[examples, words + pairs], and `dense`, float[examples, D]."""
+    """Features of texts.
+
+    Attributes:
+      sparse: float64[examples, words + pairs].
+      dense: float64[examples, embedding_dim].
+    """
 
     sparse: csr_matrix
     dense: np.ndarray
@@ -191,7 +196,9 @@ def _best_penalty(features: _Features, labels: np.ndarray) -> float:
     targets -= targets.mean(axis=0)
 
     def error(penalty: float) -> float:
-        inverse = linalg.inv(products + penalty * np.eye(len(drawn), dtype="float32"), assume_a="pos")
+        inverse = linalg.inv(
+            products + penalty * np.eye(len(drawn), dtype="float32"), assume_a="pos"
+        )
         left_out = inverse @ targets / np.diag(inverse)[:, None]
         return float((left_out**2).mean())
 
