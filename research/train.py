@@ -101,13 +101,21 @@ def train(
 
         data = prepare_data(config)
         model, seconds = build_model(config, data)
-        trainer = build_trainer(config, model, len(data.labels))
         description = data.description | {"parameters": model.count_params()}
         run_folder.check_same_data(run, description)
+
+        def saver_of(process: dict[str, Any] | None) -> Saver:
+            options, words = config.to_json(), data.vocabulary
+            return Saver(run, run_folder.inputs(run, options, description, words, process))
+
         position, epochs = Position(preparation_seconds=seconds), config.epochs
-        has_checkpoint = checkpoints.exists(run)
-        if has_checkpoint:
-            epochs = take_choice(config, run, model) if config.chosen_by else epochs
+        if config.chosen_by:
+            if not checkpoints.exists(run):
+                saver_of(None).write_inputs()  # so that the run can be resumed
+                position.preparation_seconds += choose(experiment, config.chosen_by, run, stop)
+            epochs = take_choice(config, run, model)
+        trainer = build_trainer(config, model, len(data.labels), epochs)
+        if checkpoints.exists(run):
             position = restore(trainer, run, epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
         process = None
@@ -115,13 +123,8 @@ def train(
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
-        saver = Saver(
-            run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
-        )
+        saver = saver_of(process)
         saver.write_inputs()
-        if config.chosen_by and not has_checkpoint:
-            position.preparation_seconds += choose(experiment, config.chosen_by, run, stop)
-            epochs = take_choice(config, run, model)
         history = fit(trainer, data, config, saver, position, epochs, stop)
         figures.learning_curves(history, run / "learning_curves")
     if config.chosen_by is None:
@@ -245,11 +248,11 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     return model, seconds
 
 
-def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Trainer":
+def build_trainer(config: Config, model: "keras.Model", examples: int, epochs: int) -> "Trainer":
     """Return what trains the model, with its optimizer and learning rate."""
     from research.training.trainer import Trainer  # after the backend is settled
 
-    steps = config.epochs * math.ceil(examples / config.batch_size)
+    steps = epochs * math.ceil(examples / config.batch_size)
     decay_steps = steps if config.learning_rate_schedule == "linear" else None
     return Trainer(model, config.optimizer, config.learning_rate, decay_steps)
 
