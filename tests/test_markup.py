@@ -51,9 +51,9 @@ def test_cells_cannot_change_a_table():
 
 
 def test_deviations_are_subscripts_and_long_headings_are_broken():
-    cells = [{"method": "a", "news20-bydate": "1.00 ± 0.10", "first call (s)": "<1"}]
+    cells = [{"method": "1 ± 0.2", "news20-bydate": "1.00 ± 0.10†", "first call (s)": "<1"}]
     latex = markup.latex(cells, "", "it", first_column_mm=30)
-    assert r"\raggedright a & 1.00$_{0.10}$ & \textless{}1 \\" in latex
+    assert r"\raggedright 1$_{0.2}$ & 1.00$_{0.10}^\dagger$ & \textless{}1 \\" in latex
     assert r"\shortstack[r]{news20-\\bydate} & \shortstack[r]{first call \\(s)} \\" in latex
 
 

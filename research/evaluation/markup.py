@@ -17,7 +17,6 @@ _TEXT_COLUMNS = {
     *("experiment", "backend", "framework", "what"),
 }
 _LONG_HEADING = re.compile(r"(?=.{9})(.*\S[ -])(\S+)")
-_DEVIATION = re.compile(r" ± ([\d.]+)")
 
 
 def markdown(cells: Sequence[Cells], bold: Places = ()) -> str:
@@ -53,8 +52,8 @@ def latex(
 ) -> str:
     r"""Return a table in LaTeX, for the class article and the package booktabs.
 
-    Standard deviations become subscripts, and long headings and names in the first column are
-    broken into lines. Otherwise tables would be wider than a page, 345 pt.
+    Standard deviations become subscripts with a mark † above them, and long headings and names in
+    the first column are broken into lines. Otherwise tables would be wider than a page, 345 pt.
 
     Args:
       cells: the rows.
@@ -101,7 +100,8 @@ def _latex_heading(text: str) -> str:
 
 
 def _latex_cell(text: str) -> str:
-    return _DEVIATION.sub(r"$_{\1}$", escape.latex(text))
+    escaped = re.sub(r" ± ([\d.]+)†", r"$_{\1}^\\dagger$", escape.latex(text))
+    return re.sub(r" ± ([\d.]+)", r"$_{\1}$", escaped)
 
 
 def _emphasis(frame: pd.DataFrame, bold: Places) -> pd.DataFrame:

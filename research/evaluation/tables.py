@@ -48,20 +48,19 @@ APPENDIX_NOTES = (
 )
 
 LATEX_NOTE = (
-    "Accuracy, macro-F1 and expected calibration error (ECE) in percent: means over n seeds, with "
-    "standard deviations as subscripts. The difference in accuracy is to the row marked "
-    "(ref.), or to that method refitted for rows with train + validation. Its interval holds 95%. "
-    "p is corrected by Holm's method; * marks p < 0.05."
+    "Percent, with standard deviations over n seeds as subscripts. Difference: of accuracy from "
+    "the row marked (ref.), or from that method refitted for rows with train + validation, with "
+    "its 95% interval. p is corrected by Holm's method; * marks p < 0.05."
 )
 
 LABELS_NOTE = (
-    "Accuracy in percent by the number of texts that a method learned from: means over seeds, ± "
-    "the standard deviation. Each seed draws its own texts. The last column is of the whole "
-    "split: train, or train + validation where a row says so."
+    "Accuracy in percent by the number of texts that a method learned from: means over seeds with "
+    "standard deviations. Each seed draws its own texts. The last column is of the whole split: "
+    "train, or train + validation where a row says so."
 )
 
 BACKENDS_NOTE = (
-    "Accuracy and macro-F1 in percent, ± the standard deviation over n seeds, of the experiments "
+    "Accuracy and macro-F1 in percent, with standard deviations over n seeds, of the experiments "
     "that ran on two backends or more. With the same seed, all backends use the same initial "
     "weights, order of examples and dropout masks. They differ in rounding, and training amplifies "
     "that until the runs are as far apart as runs with different seeds. The p-values test whether "
@@ -91,18 +90,14 @@ PUBLISHED_NOTE = (
 
 def protocol(results: Sequence[Result]) -> str:
     """Return what a reader must know about a section."""
-    split = results[0].records[0]["metrics"]["split"]
-    note = TEST_NOTE if split == "test" else VALIDATION_NOTE
-    machines = sorted({_machine(record) for result in results for record in result.records})
-    return f"{_texts(results)} {note} Computed on {'; '.join(machines)}."
-
-
-def _texts(results: Sequence[Result]) -> str:
     record = results[0].records[0]
     scores = record["metrics"]
     sizes = record["data"]["examples"] | {scores["split"]: scores["examples"]}
     texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
-    return f"{corpora.CORPORA[results[0].corpus]}. Texts: {texts}."
+    note = TEST_NOTE if scores["split"] == "test" else VALIDATION_NOTE
+    machines = sorted({_machine(record) for result in results for record in result.records})
+    about = corpora.CORPORA[results[0].corpus]
+    return f"{about}. Texts: {texts}. {note} Computed on {'; '.join(machines)}."
 
 
 def _machine(record: Record) -> str:
@@ -127,16 +122,19 @@ def accuracy_markdown(sections: Sections) -> str:
 
 def accuracy_latex(sections: Sections) -> str:
     """Return the same as `accuracy_markdown` in LaTeX, for the package booktabs."""
-    return "\n".join(
-        latex(
+    parts = [
+        f"% {protocol(results)}\n"
+        + latex(
             accuracy_cells(results),
-            f"Results on {corpus}. {_texts(results)} {LATEX_NOTE}",
+            f"Results on {corpus}. {LATEX_NOTE}",
             corpus,
             _best(results),
-            first_column_mm=32,
+            first_column_mm=33,
+            font_size_pt=7,
         )
         for corpus, results in sections.items()
-    )
+    ]
+    return "\n".join(parts)
 
 
 def accuracy_cells(results: Sequence[Result]) -> list[Cells]:
@@ -248,7 +246,8 @@ def label_curves_latex(results: Sequence[Result]) -> str:
             label_curve_cells(of_corpus),
             f"Label counts on {corpus}. {LABELS_NOTE}",
             f"{corpus}-labels",
-            first_column_mm=25,
+            first_column_mm=22,
+            font_size_pt=7,
         )
         for corpus, of_corpus in _with_label_curves(results).items()
     ]
