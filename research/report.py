@@ -9,7 +9,7 @@ from pathlib import Path
 
 from research.config import Config
 from research.data import corpora
-from research.evaluation import records, report_figures, tables
+from research.evaluation import field_table, records, report_figures, tables
 from research.evaluation.records import Result
 from research.files import atomic
 from research.processes import command, escape
@@ -29,8 +29,13 @@ def main(results: Path = Path("results")) -> None:
     published_path = results / "published.json"
     published = atomic.read_json(published_path) if published_path.exists() else []
     texts = {
-        "accuracy.md": tables.accuracy_markdown(sections, published),
-        "accuracy.tex": tables.accuracy_latex(sections, published),
+        "field.md": field_table.field_markdown(sections, published),
+        "field.tex": field_table.field_latex(sections, published),
+        "accuracy.md": tables.accuracy_markdown(sections),
+        "accuracy.tex": tables.accuracy_latex(sections),
+        "accuracy_appendix.md": tables.appendix_markdown(sections, published),
+        "label_curves.md": tables.label_curves_markdown(of_all),
+        "label_curves.tex": tables.label_curves_latex(of_all),
         "backends.md": tables.backends_markdown(of_all),
         "backends.tex": tables.backends_latex(of_all),
     }
@@ -39,14 +44,24 @@ def main(results: Path = Path("results")) -> None:
     report_figures.draw(sections, results / "figures")
     print(escape.terminal(f"written: {results / 'tables'} and {results / 'figures'}"))
     readme = results.resolve().parent / "README.md"
-    if replace_table(readme, tables.readme_table(sections)):
+    if replace_table(readme, field_table.readme_table(sections)):
         print(f"written: the table in {readme.name}")
 
 
 def by_corpus(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Return the sections of the tables, in the order of `corpora.CORPORA`."""
+    """Return the sections of the tables, in the order of `corpora.CORPORA`.
+
+    Results that learned from a part of the split are left out; `tables.label_curves_markdown` has
+    a table of them.
+    """
     sections = {
-        corpus: records.section([result for result in results if result.corpus == corpus])
+        corpus: records.section(
+            [
+                result
+                for result in results
+                if result.corpus == corpus and result.train_examples is None
+            ]
+        )
         for corpus in corpora.CORPORA
     }
     return {corpus: section for corpus, section in sections.items() if section}

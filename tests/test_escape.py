@@ -98,14 +98,16 @@ def test_latex_has_no_special_characters_left(text):
     escaped = escape.latex(text)
     assert escaped.isprintable()
     assert not escaped.startswith(("[", "*"))
-    left = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[&%$#_{}]|\A\{.\}", "", escaped)
-    assert not set(left) & set("\\&%$#_{}~^")
+    left = re.sub(r"\\text[a-z]+\{\}|\$(-|\\[gl]eq)\$|\\[&%$#_{}]|\A\{.\}", "", escaped)
+    assert not set(left) & set("\\&%$#_{}~^<>|")
 
 
 def test_latex_by_hand():
     assert escape.latex(r"50% a_b & \input{x}") == r"50\% a\_b \& \textbackslash{}input\{x\}"
     assert escape.latex("[2pt] x") == "{[}2pt] x"  # after \\ it would be a length
     assert escape.latex("*") == "{*}"
+    assert escape.latex("<0.001") == r"\textless{}0.001"  # a bare < prints as ¡
+    assert escape.latex("p ≥ \N{MINUS SIGN}1") == r"p $\geq$ $-$1"
 
 
 def test_a_hostile_name_everywhere():

@@ -1,7 +1,6 @@
 """From records to tables and figures: `records`, `tables`, `report_figures` and the command."""
 
 import copy
-import re
 import shutil
 
 import numpy as np
@@ -12,7 +11,7 @@ from markdown_it import MarkdownIt
 from research import report
 from research.config import Config
 from research.data import corpora
-from research.evaluation import records, tables
+from research.evaluation import field_table, records, tables
 from research.files import atomic
 from research.processes import escape
 from research.training import checkpoints, run_folder
@@ -85,7 +84,8 @@ def results(tmp_path):
     save(tmp_path, "baselines/r8/svm", baseline(0.90, 0.95))
     save(tmp_path, "baselines/r8/bayes", baseline(0.902, 0.94, method="naive Bayes"))
     save(tmp_path, "baselines/r8/svm-refitted", baseline(0.905, 0.99, refitted=True))
-    published = {"corpus": "r8", "method": "GCN", "accuracy": 0.97, "source": "X", "protocol": "Y"}
+    published = {"corpus": "r8", "method": "GCN", "accuracy": 0.97, "kind": "transductive"}
+    published |= {"source": "X", "protocol": "Y"}
     atomic.write_json(tmp_path / "results" / "published.json", [published])
     return tmp_path / "results"
 
@@ -136,7 +136,9 @@ def test_the_same_records_make_the_same_files(results):
 
     once = made()
     assert made() == once
-    assert {"accuracy.md", "accuracy.tex", "backends.md", "backends.tex"} < once.keys()
+    for table in ("field", "accuracy", "label_curves", "backends"):
+        assert {f"{table}.md", f"{table}.tex"} < once.keys()
+    assert "accuracy_appendix.md" in once
     names = ("learning_curves", "accuracy_over_time", "overview")
     assert {f"{name}.svg" for name in names} < once.keys()
     assert {"confusion_r8.png", "class_gains_r8.svg"} < once.keys()
@@ -157,22 +159,36 @@ def test_a_readme_without_both_marks_is_left_as_it_is(tmp_path):
 def test_rows_are_means_over_seeds_sorted_by_accuracy(results):
     first, *_, last = tables.accuracy_cells(section(results))
     assert first["method"] == "CNN of the tutorial, glove.6B.50d fine-tuned"
-    assert (first["accuracy"], first["n"]) == ("0.9100 ± 0.0100", "3")
-    assert first["95%, seeds"] == "0.8852 to 0.9348"  # t of 2 degrees of freedom, 0.01 / sqrt(3)
-    assert (first["macro-F1"], first["training (s)"]) == ("0.9000 ± 0.0100", "20.0")
-    assert first["records"] == "r8-finetuned/jax"
+    assert (first["n"], first["accuracy"], first["macro-F1"]) == (
+        *("3", "91.00 ± 1.00", "90.00 ± 1.00"),
+    )
     assert last["method"] == "CNN of the tutorial, glove.6B.50d frozen"
+    first, *_, last = tables.appendix_cells(section(results))
+    assert first["95%, seeds"] == "88.52 to 93.48"  # t of 2 degrees of freedom, 1 / sqrt(3)
+    assert (first["training (s)"], first["records"]) == ("20.0", "r8-finetuned/jax")
     assert last["over the next"] == last["p, next"] == ""
+
+
+def test_the_calibration_error_is_shown_where_records_have_it(results):
+    for seed, ece in enumerate((0.02, 0.03, 0.04)):
+        path = results / "runs" / "r8" / f"jax-seed{seed}.json"
+        atomic.write_json(path, record(0.8, seed, metrics__ece=ece))
+    errors = {cell["method"]: cell["ECE"] for cell in tables.accuracy_cells(section(results))}
+    assert errors.pop("CNN of the tutorial, glove.6B.50d frozen") == "3.00 ± 1.00"
+    assert set(errors.values()) == {"\N{EN DASH}"}
 
 
 def test_significant_differences_have_a_star(results):
     rows = section(results)
-    cells = {cell["records"]: cell for cell in tables.accuracy_cells(rows)}
-    assert cells["baselines/r8/bayes"]["over the next"].startswith("+0.0020 (")
-    assert float(cells["baselines/r8/bayes"]["p, next"]) > 0.05
-    frozen = cells["r8/jax"]
-    assert frozen["over the strongest baseline"].startswith("-0.0900* (-0.")
-    assert cells["baselines/r8/svm"]["over the strongest baseline"] == ""
+    cells = {cell["method"]: cell for cell in tables.accuracy_cells(rows)}
+    frozen = cells["CNN of the tutorial, glove.6B.50d frozen"]
+    assert frozen["difference"].startswith("\N{MINUS SIGN}9.00* (\N{MINUS SIGN}1")
+    assert float(frozen["p"].strip("<")) < 0.05
+    bayes = cells["naive Bayes, 1- to 2-grams"]
+    assert bayes["difference"].startswith("+0.20 (")
+    assert float(bayes["p"]) > 0.05
+    reference = cells["TF-IDF + LinearSVC, 1- to 2-grams (ref.)"]
+    assert reference["difference"] == reference["p"] == ""
 
 
 def test_p_values_are_corrected_for_their_number(results):
@@ -213,15 +229,15 @@ def test_train_and_validation_rows_are_compared_with_the_refitted_baseline(resul
 
 def readme_cells(sections):
     """Return the README's table as a list of rows, without header and note."""
-    lines = tables.readme_table(sections).partition("\n\n")[0].split("\n")[2:]
+    lines = field_table.readme_table(sections).partition("\n\n")[0].split("\n")[2:]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
 def test_the_readme_shows_the_best_of_each_kind_and_marks_it(results):
     assert readme_cells({"r8": section(results)}) == [
-        ["CNN of the tutorial, glove.6B.50d fine-tuned", "**0.9100 ± 0.0100 =**"],
-        ["TF-IDF + LinearSVC, 1- to 2-grams", "0.9000 (ref.)"],
-        ["naive Bayes, 1- to 2-grams", "0.9020 ="],
+        ["CNN of the tutorial, glove.6B.50d fine-tuned", "**91.00 ± 1.00 =**"],
+        ["TF-IDF + LinearSVC, 1- to 2-grams", "90.00 (ref.)"],
+        ["naive Bayes, 1- to 2-grams", "90.20 ="],
     ]
     for accuracy, mark in ((0.99, "▲"), (0.8, "▼")):
         for path in (results / "runs" / "r8-finetuned").iterdir():
@@ -234,12 +250,12 @@ def test_the_readme_shows_the_best_of_each_kind_and_marks_it(results):
 def test_the_readme_prefers_train_only_results_and_marks_the_others(results):
     better = record(0.98, config__train_on="train+validation", config__model="kim")
     save(results.parent, "r8-best/jax-seed0", better)
-    table = tables.readme_table({"r8": section(results)})
+    table = field_table.readme_table({"r8": section(results)})
     assert "| CNN of Kim 2014, glove.6B.50d frozen" in table
-    assert "**0.9800 ▲†**" in table
+    assert "**98.00 ▲†**" in table
     assert table.count("†") == 2
-    assert table.endswith(tables.README_NOTE)
-    assert "0.9050" not in table  # of the refitted baseline
+    assert table.endswith(field_table.README_NOTE)
+    assert "90.50" not in table  # of the refitted baseline
 
 
 def test_the_readme_has_six_rows_and_among_them_every_reference(results):
@@ -247,7 +263,7 @@ def test_the_readme_has_six_rows_and_among_them_every_reference(results):
         other = baseline(0.97 - number / 100, 0.5, method=f"other {number}")
         save(results.parent, f"baselines/r8/other{number}", other)
     names = [row[0] for row in readme_cells({"r8": section(results)})]
-    assert len(names) == tables.README_ROWS == 6
+    assert len(names) == field_table.README_ROWS == 6
     assert names[0].startswith("CNN of the tutorial")
     assert [name.partition(",")[0] for name in names[1:5]] == [f"other {n}" for n in range(4)]
     assert names[5] == "TF-IDF + LinearSVC, 1- to 2-grams"
@@ -268,11 +284,11 @@ def test_old_records_without_predictions_have_no_tests(results):
         old = atomic.read_json(path)
         del old["metrics"]["predictions"]
         atomic.write_json(path, old)
-    *others, last = tables.accuracy_cells(section(results))
-    assert last["accuracy"] == "0.8100 ± 0.0100"
-    assert last["over the strongest baseline"] == others[-1]["over the next"] == ""
+    *others, last = tables.appendix_cells(section(results))
+    assert last["accuracy"] == "81.00 ± 1.00"
+    assert last["over the reference"] == others[-1]["over the next"] == ""
     shutil.rmtree(results / "runs" / "r8-finetuned")
-    assert readme_cells({"r8": section(results)})[0][1] == "0.8100 ± 0.0100 ?"
+    assert readme_cells({"r8": section(results)})[0][1] == "81.00 ± 1.00 ?"
     report.main(results)
 
 
@@ -285,12 +301,12 @@ def test_one_backend_stands_for_an_experiment_and_all_are_compared(results):
     assert "r8/jax" not in {row.source for row in section(results)}
     jax, torch = tables.backends_cells(read(results))
     assert (jax["backend"], jax["n"], torch["backend"], torch["n"]) == ("jax", "3", "torch", "4")
-    assert jax["p, variance"] == "<0.001"
-    assert torch["p, variance"] == ""
+    assert jax["p, ANOVA"] == "<0.001"
+    assert torch["p, ANOVA"] == ""
     (results / "runs" / "r8" / "jax-seed1.json").unlink()
     (results / "runs" / "r8" / "jax-seed2.json").unlink()
     jax, _ = tables.backends_cells(read(results))
-    assert jax["p, variance"] == ""
+    assert jax["p, ANOVA"] == ""
 
 
 def test_among_backends_with_as_many_runs_the_quickest_stands_for_the_experiment(results):
@@ -383,52 +399,15 @@ def test_methods_are_named_by_what_tells_them_apart(results):
     assert len(names) == 5
 
 
-def test_markdown_and_latex_hold_the_same_cells():
-    cells = [{"method": "50% a_b & c", "accuracy": "0.9"}, {"method": "d", "accuracy": ""}]
-    markdown = tables.markdown(cells, {"accuracy": 0})
-    assert [re.split(r" *\| *", line)[1:-1] for line in markdown.split("\n")] == [
-        ["method", "accuracy"],
-        [":------------", "-----------:"],
-        ["50% a_b & c", "**0.9**"],
-        ["d", ""],
-    ]
-    latex = tables.latex(cells, "100% & more", "it", {"accuracy": 0})
-    assert r"50\% a\_b \& c & \textbf{0.9} \\" in latex
-    assert r"\caption{100\% \& more}" in latex
-    assert r"\label{tab:it}" in latex
-    for line in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{lr}"):
-        assert latex.count(line) == 1
-    assert tables.markdown([]) == "No records yet."
-    assert tables.latex([], "", "") == "% No records yet.\n"
-
-
-def test_cells_cannot_change_a_table():
-    cells = [{"method": HOSTILE, HOSTILE: "1"}, {"method": "-", HOSTILE: HOSTILE}]
-    page = MarkdownIt("commonmark").enable("table").parse(tables.markdown(cells, {"method": 0}))
-    assert [part.type for part in page].count("tr_open") == 3
-    shown = [part for part in page if part.type == "inline"]
-    name = escape.terminal(HOSTILE)
-    texts = ["".join(part.content for part in of_cell.children) for of_cell in shown]
-    assert texts == ["method", name, name, "1", "-", name]
-    kinds = {part.type for of_cell in shown for part in of_cell.children}
-    assert kinds == {"text", "strong_open", "strong_close"}
-
-    latex = tables.latex(cells, HOSTILE, "it", {"method": 0})
-    assert latex.count(escape.latex(HOSTILE)) == 4
-    assert latex.count(r"\\") == 3
-    assert r"\input" not in latex
-    assert "".join(latex.split("\n")).isprintable()
-
-
 def test_names_in_records_cannot_change_the_pages(results):
-    plain = tables.accuracy_markdown({"r8": section(results)}, [])
+    plain = tables.appendix_markdown({"r8": section(results)}, [])
     for path in (results / "runs").rglob("*.json"):
         changed = atomic.read_json(path)
         changed["environment"][0]["processor"] = HOSTILE
         if "vectors" in changed["config"]:
             changed["config"]["vectors"] = HOSTILE
         atomic.write_json(path, changed)
-    hostile = tables.accuracy_markdown({"r8": section(results)}, [])
+    hostile = tables.appendix_markdown({"r8": section(results)}, [])
     as_page = MarkdownIt("commonmark").enable("table").parse
     assert [part.type for part in as_page(hostile)] == [part.type for part in as_page(plain)]
     assert "".join(hostile.split("\n")).isprintable()
@@ -436,14 +415,72 @@ def test_names_in_records_cannot_change_the_pages(results):
 
 
 def test_published_figures_have_a_table_of_their_own(results):
-    sections = {"r8": section(results)}
     published = atomic.read_json(results / "published.json")
-    markdown = tables.accuracy_markdown(sections, published)
+    markdown = tables.appendix_markdown({"r8": section(results)}, published)
     measured, _, apart = markdown.partition("Published figures on r8.")
     assert "GCN" not in measured
-    assert "| GCN" in apart
-    assert r"\label{tab:r8-published}" in tables.accuracy_latex(sections, published)
-    assert "Published" not in tables.accuracy_markdown(sections, [])
+    assert "| GCN                | transductive |      97.00 | X        | Y          |" in apart
+    assert "Published" not in tables.appendix_markdown({"r8": section(results)}, [])
+
+
+def test_the_field_table_has_a_row_for_each_method_and_a_column_for_each_corpus(results):
+    on_mr = record(0.7, config__corpus="mr", config__train_on="train+validation")
+    save(results.parent, "mr/jax-seed0", on_mr)
+    halved = record(0.99, config__precision="mixed_bfloat16")
+    save(results.parent, "r8-halved/jax-seed0", halved)
+    published = atomic.read_json(results / "published.json")
+    published += [
+        published[0] | {"method": "BERT", "kind": "pretrained", "deviation": 0.001},
+        published[0] | {"corpus": "mr", "accuracy": 0.75},
+    ]
+    sections = report.by_corpus(read(results))
+    cells = field_table.field_cells(sections, published)
+    assert all(list(row) == ["method", *field_table.CORPORA] for row in cells)
+    assert [(row["method"], row["r8"], row["mr"], row["20ng"]) for row in cells] == [
+        ("Ours", "", "", ""),
+        ("CNN of the tutorial, glove.6B.50d fine-tuned", "91.00 ± 1.00", "not run", "not run"),
+        ("CNN of the tutorial, glove.6B.50d frozen", "81.00 ± 1.00", "70.00†", "not run"),
+        ("Baselines, our runs", "", "", ""),
+        ("TF-IDF + LinearSVC, 1- to 2-grams", "90.00", "not run", "not run"),
+        ("naive Bayes, 1- to 2-grams", "90.20", "not run", "not run"),
+        ("Published, transductive", "", "", ""),
+        ("GCN", "97.00", "75.00", "\N{EN DASH}"),
+        ("Published, pretrained", "", "", ""),
+        ("BERT", "97.00 ± 0.10", "\N{EN DASH}", "\N{EN DASH}"),
+    ]
+    markdown = field_table.field_markdown(sections, published)
+    for bold in ("Ours", "97.00", "97.00 ± 0.10", "75.00"):
+        assert f"**{bold}**" in markdown
+    assert "**91" not in markdown
+
+
+def test_runs_on_fewer_texts_have_a_table_of_their_own(results):
+    for seed, accuracy in enumerate((0.5, 0.6)):
+        few = record(accuracy, seed, config__train_examples=1000)
+        save(results.parent, f"labels/r8-1000/jax-seed{seed}", few)
+        fewer = record(accuracy - 0.1, seed, config__train_examples=50)
+        save(results.parent, f"labels/r8-50/jax-seed{seed}", fewer)
+    other = baseline(0.7, 0.7)
+    other["config"]["train_examples"] = 50
+    save(results.parent, "labels/baselines/r8/svm-50", other)
+    of_all = read(results)
+    sections = report.by_corpus(of_all)
+    assert not any(result.train_examples for result in sections["r8"])
+    assert tables.label_curve_cells(records.section(of_all)) == [
+        {"method": name, "50": at_50, "1,000": at_1000, "all": of_whole}
+        for name, at_50, at_1000, of_whole in (
+            ("TF-IDF + LinearSVC, 1- to 2-grams", "70.00", "not run", "90.00"),
+            (
+                "CNN of the tutorial, glove.6B.50d frozen",
+                *("45.00 ± 7.07", "55.00 ± 7.07", "81.00 ± 1.00"),
+            ),
+        )
+    ]
+    assert "## r8" in tables.label_curves_markdown(of_all)
+    assert r"\label{tab:r8-labels}" in tables.label_curves_latex(of_all)
+    whole = [result for result in of_all if result.train_examples is None]
+    assert tables.label_curves_markdown(whole).endswith("\n\nNo records yet.\n")
+    assert tables.label_curves_latex(whole) == "% No records yet.\n"
 
 
 def test_the_committed_published_figures_have_a_source():

@@ -4,9 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from benchmarks.tables import markdown
+from research.evaluation.markup import latex
 
 TRAINING_COLUMNS = (
     "framework",
@@ -31,6 +30,30 @@ INFERENCE_COLUMNS = (
 )
 TEXT_COLUMNS = ("framework", "what", "precision", "jit")
 
+_LATEX_COLUMNS = {
+    "what": "what",
+    "framework": "framework",
+    "ms/step [quartiles]": "ms/step [quartiles]",
+    "items": "items",
+    "ms [quartiles]": "ms [quartiles]",
+    "n": "n",
+    "first call (s)": "first (s)",
+    "of the limit": "limit",
+    "against model.fit": "fit",
+    "against the best native": "native",
+    "items/s": "items/s",
+    "against the reference": "reference",
+}
+"""The headings in LaTeX, by those in Markdown. What it is comes first, in a column that wraps."""
+_TRAINING_NOTE = (
+    "Medians over n rounds; first is the first call. limit: the time of the arithmetic "
+    "alone, of the time of a step. fit and native: how many times as fast as model.fit of the same "
+    "framework, and as the best native code."
+)
+_INFERENCE_NOTE = (
+    "Medians over n rounds; reference: how many times as fast as the reference for the task."
+)
+
 SuiteRecord = dict[str, Any]
 """The content of a record of `benchmarks.run`."""
 SubjectTimes = dict[str, Any]
@@ -53,6 +76,8 @@ def markdown_section(record: SuiteRecord, name: str) -> str:
 def latex_section(record: SuiteRecord, name: str) -> str:
     """Return the same as LaTeX, for the package booktabs.
 
+    Two columns, `precision` and `jit`, are left out, so that the tables fit into a page.
+
     Args:
       record: its content.
       name: the name of its file.
@@ -60,10 +85,21 @@ def latex_section(record: SuiteRecord, name: str) -> str:
     comments = [f"{name}: {heading(record)}", *(f"Doubtful: {d}." for d in record["doubts"])]
     text = "".join(f"% {comment}\n" for comment in [*comments, *notes(record, name)])
     for columns, cells in _tables(record):
-        styler = pd.DataFrame(cells, columns=columns).style.hide(axis="index")
-        styler = styler.format(escape="latex").format_index(escape="latex", axis=1)
-        alignment = "".join("l" if column in TEXT_COLUMNS else "r" for column in columns)
-        text += styler.to_latex(hrules=True, column_format=alignment)
+        rows = [
+            {
+                short: row[columns.index(long)]
+                for long, short in _LATEX_COLUMNS.items()
+                if long in columns
+            }
+            for row in cells
+        ]
+        is_training = columns is TRAINING_COLUMNS
+        subject = "Training steps" if is_training else "Inference"
+        caption = (
+            f"{subject}: {heading(record)}. {_TRAINING_NOTE if is_training else _INFERENCE_NOTE}"
+        )
+        label = f"{subject.split()[0].lower()}-{name.removesuffix('.json')}"
+        text += latex(rows, caption, label, first_column_mm=37)
     return text
 
 

@@ -64,6 +64,12 @@ class Result:
         return bool(options["refitted"])
 
     @property
+    def train_examples(self) -> int | None:
+        """The number of texts that it learned from; None if it is the whole split."""
+        number: int | None = self.config.get("train_examples")
+        return number
+
+    @property
     def backend(self) -> str:
         """The library that computed it."""
         return str(self.records[0]["environment"][-1]["backend"])
@@ -91,8 +97,7 @@ class Result:
             vectors = f"{config['vectors']} "
             vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
         precision = "" if config["precision"] == "float32" else f", {config['precision']}"
-        part = config.get("train_examples")
-        return f"{self.kind}, {vectors}{precision}" + (f", {part:,} texts" if part else "")
+        return f"{self.kind}, {vectors}{precision}"
 
     @property
     def label(self) -> str:
@@ -108,6 +113,12 @@ class Result:
     def macro_f1(self) -> significance.OverSeeds:
         """The macro-F1 over the seeds."""
         return significance.over_seeds([record["metrics"]["macro_f1"] for record in self.records])
+
+    @property
+    def ece(self) -> significance.OverSeeds | None:
+        """The expected calibration error over the seeds; None if a record lacks it."""
+        values = [record["metrics"].get("ece") for record in self.records]
+        return None if None in values else significance.over_seeds(values)
 
     @property
     def seconds(self) -> float:

@@ -1,54 +1,72 @@
-"""Tables of results, in Markdown and LaTeX."""
+"""What the tables of results say: of each corpus, of label counts, and of backends."""
 
-import re
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, pairwise
 
 import numpy as np
-import pandas as pd
 
 from research.data import corpora
 from research.evaluation import metrics, records, significance
+from research.evaluation.markup import Cells, latex, markdown
 from research.evaluation.records import Record, Result
 from research.processes import escape
 
 SIGNIFICANT = 0.05
-README_ROWS = 6
 
-Cells = dict[str, str]
 Sections = Mapping[str, Sequence[Result]]
 """By corpus, its results as `records.section` returns them."""
 
 # --- notes ---------------------------------------------------------------------------------------
 
-NOTES = (
+ACCURACY_NOTES = (
     "Compare rows within a table, not between tables: each table has its own texts and splits. "
-    "Accuracy and macro-F1 are means over n runs with different seeds, ± the standard deviation. A "
-    "baseline has one run, because its result does not depend on a seed. `95%, seeds` is the t "
-    "interval over seeds, with the test examples fixed. `95%, texts` is Wilson's interval over "
-    "test examples, with the runs fixed. An experiment that ran on several backends is shown for "
-    "the backend with most runs; among equals, for the quickest.",
-    "Each row is compared with the next row, and with the strongest baseline. The strongest "
-    "baseline is the one with the best validation accuracy among those that learned from train "
-    "only. Train-only rows are tested against this baseline; train + validation rows against it "
-    "refitted on both. The columns give the difference in accuracy with its 95% interval, and the "
-    "p-value of a test over seeds and texts at once, which `compare` in "
-    "`research/evaluation/significance.py` describes. The p-values of a column are corrected by "
-    "Holm's method; the intervals are not. A star marks p < 0.05. Without a star, the difference "
-    "is not significant. For a network with n = 1, the test covers texts but not seeds. A cell is "
-    "empty if no record has the number.",
+    "Accuracy, macro-F1 and the expected calibration error (ECE) are in percent: means over n runs "
+    "with different seeds, ± the standard deviation. A baseline has one run, because its result "
+    "does not depend on a seed. A dash means that the records do not have the number; a baseline "
+    "without probabilities has no ECE. [All intervals, times, records and published "
+    "figures](accuracy_appendix.md) are in the appendix.",
+    "Each row is compared with a reference: the baseline with the best validation accuracy among "
+    "those that learned from train only. Train + validation rows are compared with this baseline "
+    "refitted on both. The difference is in accuracy, in percentage points, with its 95% interval. "
+    "p is of a test over seeds and texts at once, which `compare` in "
+    "`research/evaluation/significance.py` describes, corrected by Holm's method for the number of "
+    "rows; the intervals are not. A star marks p < 0.05. Without a star, no difference was found. "
+    "For a network with n = 1, the test covers texts but not seeds.",
+)
+
+APPENDIX_NOTES = (
+    "The rows of [the tables of accuracy](accuracy.md) with more columns. They are too wide for a "
+    "page of paper. Numbers are in percent, except times and p.",
+    "`95%, seeds` is the t interval over seeds, with the test texts fixed. `95%, texts` is "
+    "Wilson's interval over test texts, with the runs fixed. Each row is compared with the next "
+    "row, and with the reference; the p-values of a column are corrected together. An experiment "
+    "that ran on several backends is shown for the backend with most runs; among equals, for the "
+    "quickest. A cell is empty if no record has the number.",
     "Training time is the wall time of all epochs, or of all values tried of a baseline's "
     "hyperparameter. For networks it excludes reading and tokenizing. Compare times on one machine "
     "only.",
 )
 
+LATEX_NOTE = (
+    "Percent, with standard deviations over n seeds as subscripts. Difference: of accuracy from "
+    "the row marked (ref.), or from that method refitted for rows with train + validation, with "
+    "its 95% interval. p is corrected by Holm's method; * marks p < 0.05."
+)
+
+LABELS_NOTE = (
+    "Accuracy in percent by the number of texts that a method learned from: means over seeds with "
+    "standard deviations. Each seed draws its own texts. The last column is of the whole split: "
+    "train, or train + validation where a row says so."
+)
+
 BACKENDS_NOTE = (
-    "This table has the experiments that ran on two backends or more. With the same seed, all "
-    "backends use the same initial weights, order of examples and dropout masks. They differ in "
-    "rounding, and training amplifies that until the runs are as far apart as runs with different "
-    "seeds. The p-values test whether accuracy differs more between backends than between seeds: "
-    "by one-way analysis of variance, and by the Kruskal-Wallis test. Both need at least two seeds "
-    "on each backend. Compare accuracy within an experiment only."
+    "Accuracy and macro-F1 in percent, with standard deviations over n seeds, of the experiments "
+    "that ran on two backends or more. With the same seed, all backends use the same initial "
+    "weights, order of examples and dropout masks. They differ in rounding, and training amplifies "
+    "that until the runs are as far apart as runs with different seeds. The p-values test whether "
+    "accuracy differs more between backends than between seeds: by one-way analysis of variance "
+    "(ANOVA), and by the Kruskal-Wallis test (K-W). Both need at least two seeds on each backend. "
+    "Compare accuracy within an experiment only."
 )
 
 TEST_NOTE = (
@@ -65,8 +83,6 @@ VALIDATION_NOTE = (
     "except what results/LOG.md names."
 )
 
-README_NOTE = "† Learned from train + validation, and compared with the reference refitted on both."
-
 PUBLISHED_NOTE = (
     "They were measured by others; the last column says what differs, so compare with care."
 )
@@ -78,10 +94,10 @@ def protocol(results: Sequence[Result]) -> str:
     scores = record["metrics"]
     sizes = record["data"]["examples"] | {scores["split"]: scores["examples"]}
     texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
-    about = f"{corpora.CORPORA[results[0].corpus]}. Texts: {texts}. "
-    about += TEST_NOTE if scores["split"] == "test" else VALIDATION_NOTE
+    note = TEST_NOTE if scores["split"] == "test" else VALIDATION_NOTE
     machines = sorted({_machine(record) for result in results for record in result.records})
-    return f"{about} Computed on {'; '.join(machines)}."
+    about = corpora.CORPORA[results[0].corpus]
+    return f"{about}. Texts: {texts}. {note} Computed on {'; '.join(machines)}."
 
 
 def _machine(record: Record) -> str:
@@ -95,56 +111,92 @@ def _machine(record: Record) -> str:
 # --- accuracy ------------------------------------------------------------------------------------
 
 
-def accuracy_markdown(sections: Sections, published: Sequence[Record]) -> str:
-    """Return the tables of accuracy with their notes, a section for each corpus.
+def accuracy_markdown(sections: Sections) -> str:
+    """Return the tables of accuracy with their notes, a section for each corpus."""
+    parts = ["# Accuracy", *ACCURACY_NOTES]
+    for corpus, results in sections.items():
+        about = escape.markdown(protocol(results))
+        parts += [f"## {corpus}", about, markdown(accuracy_cells(results), _best(results))]
+    return "\n\n".join(parts) + "\n"
+
+
+def accuracy_latex(sections: Sections) -> str:
+    """Return the same as `accuracy_markdown` in LaTeX, for the package booktabs."""
+    parts = [
+        f"% {protocol(results)}\n"
+        + latex(
+            accuracy_cells(results),
+            f"Results on {corpus}. {LATEX_NOTE}",
+            corpus,
+            _best(results),
+            first_column_mm=33,
+            font_size_pt=7,
+        )
+        for corpus, results in sections.items()
+    ]
+    return "\n".join(parts)
+
+
+def accuracy_cells(results: Sequence[Result]) -> list[Cells]:
+    """Return the cells of the table of a corpus, a row for each result."""
+    references = records.references(results)
+    return [
+        {
+            "method": result.label + (" (ref.)" if result is reference else ""),
+            "n": str(result.accuracy.n),
+            "accuracy": mean(result.accuracy),
+            "macro-F1": mean(result.macro_f1),
+            "ECE": mean(result.ece) if result.ece else "\N{EN DASH}",
+            "difference": _difference(compared),
+            "p": _p_value(compared and compared.p_value),
+        }
+        for result, reference, compared in zip(
+            results, references, records.over_references(results), strict=True
+        )
+    ]
+
+
+def appendix_markdown(sections: Sections, published: Sequence[Record]) -> str:
+    """Return the tables of accuracy with all columns, and the published figures.
+
+    They are in Markdown only: with three intervals in each row they fit no page of paper.
 
     Args:
       sections: by corpus.
       published: others' results, from `results/published.json`.
     """
-    parts = ["# Accuracy", *NOTES]
-    for corpus, results in sections.items():
-        best = _best(results)
-        about = escape.markdown(protocol(results))
-        parts += [f"## {corpus}", about, markdown(accuracy_cells(results), best)]
-        if cells := published_cells(corpus, published):
+    parts = ["# Accuracy: appendix", *APPENDIX_NOTES]
+    for corpus in corpora.CORPORA:
+        results, cells = sections.get(corpus), published_cells(corpus, published)
+        parts += [f"## {corpus}"] if results or cells else []
+        if results:
+            parts.append(markdown(appendix_cells(results), _best(results)))
+        if cells:
             parts += [f"Published figures on {corpus}. {PUBLISHED_NOTE}", markdown(cells)]
     return "\n\n".join(parts) + "\n"
 
 
-def accuracy_latex(sections: Sections, published: Sequence[Record]) -> str:
-    """Return the same as `accuracy_markdown` in LaTeX, for the package booktabs."""
-    parts = [f"% {note}\n" for note in NOTES]
-    for corpus, results in sections.items():
-        caption = f"Accuracy on {corpus}. {protocol(results)}"
-        parts.append(latex(accuracy_cells(results), caption, corpus, _best(results)))
-        if cells := published_cells(corpus, published):
-            caption = f"Published figures on {corpus}. {PUBLISHED_NOTE}"
-            parts.append(latex(cells, caption, f"{corpus}-published"))
-    return "\n".join(parts)
-
-
-def accuracy_cells(results: Sequence[Result]) -> list[Cells]:
-    """Return the cells of a section, a row for each result."""
+def appendix_cells(results: Sequence[Result]) -> list[Cells]:
+    """Return the cells of a table of the appendix, a row for each result."""
     over_next = [*records.comparisons(list(pairwise(results))), None]
     over_reference = records.over_references(results)
     return [
         {
             "method": result.label,
-            "accuracy": _mean(result.accuracy),
             "n": str(result.accuracy.n),
+            "accuracy": mean(result.accuracy),
             "95%, seeds": _interval(result.accuracy.interval),
             "95%, texts": _interval(
                 metrics.accuracy_interval(
                     result.accuracy.mean, result.records[0]["metrics"]["examples"]
                 )
             ),
-            "macro-F1": _mean(result.macro_f1),
+            "macro-F1": mean(result.macro_f1),
             "training (s)": f"{result.seconds:.1f}",
             "over the next": _difference(with_next),
             "p, next": _p_value(with_next and with_next.p_value),
-            "over the strongest baseline": _difference(with_reference),
-            "p, baseline": _p_value(with_reference and with_reference.p_value),
+            "over the reference": _difference(with_reference),
+            "p, reference": _p_value(with_reference and with_reference.p_value),
             "records": result.source,
         }
         for result, with_next, with_reference in zip(
@@ -155,21 +207,87 @@ def accuracy_cells(results: Sequence[Result]) -> list[Cells]:
 
 def published_cells(corpus: str, published: Sequence[Record]) -> list[Cells]:
     """Return the cells of the published figures on a corpus, the best first."""
-    of_corpus = [record for record in published if record["corpus"] == corpus]
+    of_corpus = [figure for figure in published if figure["corpus"] == corpus]
     return [
         {
-            "published method": record["method"],
-            "accuracy": f"{record['accuracy']:.4f}",
-            "source": record["source"],
-            "protocol": record["protocol"],
+            "published method": figure["method"],
+            "kind": figure["kind"],
+            "accuracy": percent(figure["accuracy"], figure.get("deviation")),
+            "source": figure["source"],
+            "protocol": figure["protocol"],
         }
-        for record in sorted(of_corpus, key=lambda record: -record["accuracy"])
+        for figure in sorted(of_corpus, key=lambda figure: -figure["accuracy"])
     ]
 
 
-def _best(results: Sequence[Result]) -> dict[str, int]:
+def _best(results: Sequence[Result]) -> set[tuple[int, str]]:
     f1 = [result.macro_f1.mean for result in results]
-    return {"accuracy": 0, "macro-F1": f1.index(max(f1))}
+    return {(0, "accuracy"), (f1.index(max(f1)), "macro-F1")}
+
+
+# --- label counts --------------------------------------------------------------------------------
+
+
+def label_curves_markdown(results: Sequence[Result]) -> str:
+    """Return the tables of accuracy by the number of texts, one for each corpus."""
+    parts = ["# Accuracy by the number of texts", LABELS_NOTE]
+    by_corpus = _with_label_curves(results)
+    for corpus, of_corpus in by_corpus.items():
+        parts += [f"## {corpus}", markdown(label_curve_cells(of_corpus))]
+    if not by_corpus:
+        parts.append(markdown([]))
+    return "\n\n".join(parts) + "\n"
+
+
+def label_curves_latex(results: Sequence[Result]) -> str:
+    """Return the same as `label_curves_markdown` in LaTeX, for the package booktabs."""
+    parts = [
+        latex(
+            label_curve_cells(of_corpus),
+            f"Label counts on {corpus}. {LABELS_NOTE}",
+            f"{corpus}-labels",
+            first_column_mm=22,
+            font_size_pt=7,
+        )
+        for corpus, of_corpus in _with_label_curves(results).items()
+    ]
+    return "\n".join(parts) or "% No records yet.\n"
+
+
+def label_curve_cells(results: Sequence[Result]) -> list[Cells]:
+    """Return the cells of a corpus, a row for each method that has runs on fewer texts.
+
+    Args:
+      results: on the corpus, one for each method, split and number of texts; for more, the first
+        counts.
+    """
+    accuracies: dict[str, dict[int | None, str]] = {}
+    for result in results:
+        accuracies.setdefault(result.label, {}).setdefault(
+            result.train_examples, mean(result.accuracy)
+        )
+    curves = {label: row for label, row in accuracies.items() if row.keys() != {None}}
+    counts = sorted({count for row in curves.values() for count in row if count is not None})
+    return [
+        {"method": label}
+        | {f"{count:,}": row.get(count, "not run") for count in counts}
+        | {"all": row.get(None, "not run")}
+        for label, row in curves.items()
+    ]
+
+
+def _with_label_curves(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Return the results on each corpus that has runs on fewer texts."""
+    in_order = sorted(results, key=lambda result: list(corpora.CORPORA).index(result.corpus))
+    by_corpus = {
+        corpus: records.section(of_corpus)
+        for corpus, of_corpus in groupby(in_order, key=lambda result: result.corpus)
+    }
+    return {
+        corpus: of_corpus
+        for corpus, of_corpus in by_corpus.items()
+        if any(result.train_examples for result in of_corpus)
+    }
 
 
 # --- backends ------------------------------------------------------------------------------------
@@ -182,7 +300,7 @@ def backends_markdown(results: Sequence[Result]) -> str:
 
 def backends_latex(results: Sequence[Result]) -> str:
     """Return the same as `backends_markdown` in LaTeX, for the package booktabs."""
-    return latex(backends_cells(results), BACKENDS_NOTE, "backends")
+    return latex(backends_cells(results), BACKENDS_NOTE, "backends", first_column_mm=32)
 
 
 def backends_cells(results: Sequence[Result]) -> list[Cells]:
@@ -209,164 +327,48 @@ def _experiment_cells(experiment: str, on_backends: Sequence[Result]) -> list[Ce
         epoch_seconds = [line["seconds"] for r in result.records for line in r["history"]]
         cells.append(
             {
-                "experiment": experiment,
-                "corpus": result.corpus,
+                "experiment": f"{experiment} on {result.corpus}",
                 "backend": result.backend,
-                "accuracy": _mean(result.accuracy),
                 "n": str(result.accuracy.n),
-                "95%, seeds": _interval(result.accuracy.interval),
-                "macro-F1": _mean(result.macro_f1),
+                "accuracy": mean(result.accuracy),
+                "macro-F1": mean(result.macro_f1),
                 "s/epoch": f"{np.median(epoch_seconds):.1f}",
-                "p, variance": _p_value(p_values[0]),
-                "p, Kruskal-Wallis": _p_value(p_values[1]),
+                "p, ANOVA": _p_value(p_values[0]),
+                "p, K-W": _p_value(p_values[1]),
             }
         )
         p_values = (None, None)  # shown once for each experiment
     return cells
 
 
-# --- README --------------------------------------------------------------------------------------
-
-
-def readme_table(sections: Sections) -> str:
-    """Return a short table of accuracies: a few methods by all corpora, with a mark in each cell.
-
-    The methods are the references, and the best of each kind on the first corpus; six rows, unless
-    there are more references. A cell shows the train-only result, if there is one.
-    """
-    methods = _readme_methods(sections)
-    columns = {corpus: _readme_cells(results) for corpus, results in sections.items()}
-    cells = [
-        {"method": method, **{corpus: columns[corpus].get(method, "") for corpus in sections}}
-        for method in methods
-    ]
-    # Every text begins with the mean accuracy.
-    bold = {
-        corpus: max(range(len(cells)), key=lambda row: cells[row][corpus]) for corpus in sections
-    }
-    table = markdown(cells, bold)
-    return f"{table}\n\n{README_NOTE}" if "†" in table else table
-
-
-def _readme_methods(sections: Sections) -> list[str]:
-    """Return the methods that the README shows, networks first."""
-    results = [result for of_corpus in sections.values() for result in of_corpus]
-    best_of_kind: dict[str, str] = {}
-    for result in results:  # those of the first corpus first, and the most accurate first
-        best_of_kind.setdefault(result.kind, result.method)
-    strongest = [records.strongest_baseline(of_corpus) for of_corpus in sections.values()]
-    references = {result.method for result in strongest if result}
-    is_network = {result.method: result.is_network for result in results}
-    methods = sorted(is_network, key=lambda method: not is_network[method])
-    others = [m for m in methods if m in best_of_kind.values() and m not in references]
-    shown = references.union(others[: max(0, README_ROWS - len(references))])
-    return [method for method in methods if method in shown]
-
-
-def _readme_cells(results: Sequence[Result]) -> dict[str, str]:
-    """Return a column of the table by method."""
-    compared = zip(
-        results, records.references(results), records.over_references(results), strict=True
-    )
-    column: dict[str, str] = {}
-    for result, reference, comparison in sorted(compared, key=lambda row: row[0].saw_validation):
-        mark = "(ref.)" if result is reference else _mark(comparison)
-        dagger = "†" if result.saw_validation else ""
-        column.setdefault(result.method, f"{_mean(result.accuracy)} {mark}{dagger}")
-    return column
-
-
-# --- markup --------------------------------------------------------------------------------------
-
-
-def markdown(cells: Sequence[Cells], bold: dict[str, int] | None = None) -> str:
-    """Return a table in Markdown.
-
-    Args:
-      cells: a dictionary for each row, from column to plain text.
-      bold: by column, the row that is set in bold.
-    """
-    if not cells:
-        return "No records yet."
-    frame, emphasis = _frames(cells, bold)
-    frame = frame.map(escape.markdown).rename(columns=escape.markdown)
-    emphasis.columns = frame.columns
-    return str(
-        frame.where(~emphasis, "**" + frame + "**").to_markdown(
-            index=False, disable_numparse=True, colalign=[_align(c) for c in frame]
-        )
-    )
-
-
-def latex(
-    cells: Sequence[Cells], caption: str, label: str, bold: dict[str, int] | None = None
-) -> str:
-    """Return a table in LaTeX, for the package booktabs.
-
-    Args:
-      cells: a dictionary for each row, from column to plain text.
-      caption: of the table, as plain text.
-      label: of the table, without `tab:`.
-      bold: by column, the row that is set in bold.
-    """
-    if not cells:
-        return "% No records yet.\n"
-    frame, emphasis = _frames(cells, bold)
-    styles = emphasis.map(lambda is_bold: "textbf:--rwrap" if is_bold else "")
-    styler = frame.style.hide(axis="index").apply(lambda _: styles, axis=None)
-    styler = styler.format(escape.latex).format_index(escape.latex, axis=1)
-    return str(
-        styler.to_latex(
-            hrules=True,
-            column_format="".join(_align(column)[0] for column in frame),
-            position_float="centering",
-            caption=escape.latex(caption),
-            label=f"tab:{label}",
-        )
-    )
-
-
-def _frames(
-    cells: Sequence[Cells], bold: dict[str, int] | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    frame = pd.DataFrame(cells)
-    emphasis = pd.DataFrame(False, frame.index, frame.columns)
-    for column, row in (bold or {}).items():
-        emphasis.loc[row, column] = True
-    return frame, emphasis
-
-
-def _align(column: str) -> str:
-    is_text = re.search("method|records|source|protocol|experiment|corpus|backend", column)
-    return "left" if is_text else "right"
-
-
 # --- numbers -------------------------------------------------------------------------------------
 
 
-def _mean(values: significance.OverSeeds) -> str:
-    spread = "" if values.deviation is None else f" ± {values.deviation:.4f}"
-    return f"{values.mean:.4f}{spread}"
+def mean(values: significance.OverSeeds) -> str:
+    """Return the mean and the deviation of scores from 0 to 1, in percent."""
+    return percent(values.mean, values.deviation)
+
+
+def percent(share: float, deviation: float | None = None) -> str:
+    """Return a share in percent, with its deviation if there is one."""
+    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
+    return f"{100 * share:.2f}{spread}"
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def _difference(compared: significance.Comparison | None) -> str:
     if compared is None:
         return ""
     star = "*" if compared.p_value < SIGNIFICANT else ""
-    low, high = compared.interval
-    return f"{compared.difference:+.4f}{star} ({low:+.4f} to {high:+.4f})"
+    low, high = map(_points, compared.interval)
+    return f"{_points(compared.difference)}{star} ({low} to {high})"
 
 
-def _mark(compared: significance.Comparison | None) -> str:
-    if compared is None:
-        return "?"
-    if compared.p_value >= SIGNIFICANT:
-        return "="
-    return "▲" if compared.difference > 0 else "▼"
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _p_value(p_value: float | None) -> str:
