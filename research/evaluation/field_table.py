@@ -71,15 +71,15 @@ def field_cells(sections: Sections, published: Sequence[Record]) -> list[Cells]:
     """
     sections = _in_order(sections)
     columns = {corpus: _column(results) for corpus, results in sections.items()}
-    is_ours = {
-        result.method: result.is_ours
+    is_network = {
+        result.method: result.is_network
         for results in sections.values()
         for result in results
         if result.config.get("precision", "float32") == "float32"
-        and (result.is_ours or not result.config["truncated"])
+        and (result.is_network or not result.config["truncated"])
     }
-    ours = [method for method in is_ours if is_ours[method]]
-    baselines = [method for method in is_ours if not is_ours[method]]
+    ours = [method for method in is_network if is_network[method]]
+    baselines = [method for method in is_network if not is_network[method]]
     cells = []
     for heading, names in (("Ours", ours), ("Baselines, our runs", baselines)):
         cells += _heading(heading) if names else []

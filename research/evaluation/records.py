@@ -51,11 +51,6 @@ class Result:
         return "model" in self.config
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it is a network, or a part of one on its own."""
-        return self.is_network or bool(self.config.get("ours"))
-
-    @property
     def saw_validation(self) -> bool:
         """Whether it learned from train + validation."""
         options = self.config
@@ -256,7 +251,7 @@ def strongest_baseline(results: Iterable[Result]) -> Result | None:
     It is chosen on validation, so the test split has no part in the choice. A part of one of our
     models does not count as a baseline. None if there is no baseline.
     """
-    candidates = [result for result in results if not result.is_ours and not result.saw_validation]
+    candidates = [result for result in results if not result.is_network and not result.saw_validation]
     return max(candidates, key=lambda result: result.validation_accuracy, default=None)
 
 
