@@ -251,7 +251,9 @@ def strongest_baseline(results: Iterable[Result]) -> Result | None:
     It is chosen on validation, so the test split has no part in the choice. A part of one of our
     models does not count as a baseline. None if there is no baseline.
     """
-    candidates = [result for result in results if not result.is_network and not result.saw_validation]
+    candidates = [
+        result for result in results if not result.is_network and not result.saw_validation
+    ]
     return max(candidates, key=lambda result: result.validation_accuracy, default=None)
 
 
