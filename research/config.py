@@ -69,11 +69,9 @@ class Config:
     """Constant learning rate, or one that falls linearly to 2% of it by the last step."""
     batch_size: int = 128
     """Examples a step."""
-    train_on: Literal["train", "train+validation", "nine-tenths-of-train", "all-of-train"] = "train"
-    """What is learned from. With train, the best epoch is chosen on the validation split; with
-    train+validation likewise, and then a new model learns from both for as many epochs. Where the
-    validation split is the one that is scored, nine-tenths-of-train and all-of-train do the same
-    without it: the epoch is chosen on the other tenth of train."""
+    train_on: Literal["train", "nine-tenths-of-train"] = "train"
+    """What is learned from. With train, the best epoch is chosen on the validation split. Where it
+    is the validation split that is scored, nine-tenths-of-train chooses on the other tenth."""
     epochs: int = 20
     """Passes over the train split, at most."""
     monitor: Literal["accuracy", "loss"] = "accuracy"
@@ -105,16 +103,6 @@ class Config:
                 raise ValueError(
                     f"expected {option} to be {expected}, received {getattr(self, name)}; change it"
                 )
-
-    @property
-    def chosen_by(self) -> "Config | None":
-        """The options of the run that chooses the epoch for this one; None if it does so itself."""
-        match self.train_on:
-            case "train+validation":
-                return dataclasses.replace(self, train_on="train")
-            case "all-of-train":
-                return dataclasses.replace(self, train_on="nine-tenths-of-train")
-        return None
 
     @property
     def corpus_source(self) -> CorpusSource:

@@ -40,9 +40,8 @@ def main(
 
     Args:
       run: the run folder that `python -m research.train` printed.
-      checkpoint: the weights of the epoch with the best validation accuracy, or of the last one. By
-        default the best; without a test split the last, since the best epoch was chosen on the
-        scored examples.
+      checkpoint: the weights of the best epoch, or of the last one. By default the best, unless it
+        was chosen on the scored examples, as without a test split.
       corpus_path: where the corpus is, if it has moved since the training.
       record: a JSON file to write as well, with all that a table of results needs from the run.
     """
@@ -54,7 +53,8 @@ def main(
 
     config = Config.read(run)
     split = load_split(run, config, corpus_path)
-    checkpoint = checkpoint or ("best" if split.name == "test" else "last")
+    chosen_on_split = split.name == "validation" and config.train_on == "train"
+    checkpoint = checkpoint or ("last" if chosen_on_split else "best")
     with checkpoints.opened(run, checkpoint) as opened:
         classifier = Classifier.of(opened)
     token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
@@ -62,6 +62,7 @@ def main(
     scores = {
         "split": split.name,
         "checkpoint": checkpoint,
+        "chosen_on_split": chosen_on_split and checkpoint == "best",
         "epoch": opened.epoch,
         "weights": opened.digest,
         **metrics.summary(split.labels, probabilities),
@@ -92,7 +93,7 @@ def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
 
     Raises:
       FileNotFoundError: `run` is no run folder, or the corpus is not at its place.
-      ValueError: the corpus has changed since the training, or the run learned from the split.
+      ValueError: the corpus has changed since the training.
     """
     source = config.corpus_source
     corpus = corpora.load(replace(source, path=corpus_path or source.path), splits=None)
@@ -103,13 +104,7 @@ def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
             f"digest {corpus.digest}; restore the corpus, or give its place with --corpus-path"
         )
-    split = corpus.splits.get("test", corpus.splits["validation"])
-    if split.name == "validation" and config.train_on == "train+validation":
-        raise ValueError(
-            f"expected a split that {run} has not learned from, received a corpus without a test "
-            "split and a run on train+validation; train on train only"
-        )
-    return split
+    return corpus.splits.get("test", corpus.splits["validation"])
 
 
 def write_results(
@@ -124,13 +119,10 @@ def print_scores(scores: dict[str, Any]) -> None:
     """Print accuracy and macro-F1, a table of the classes, and the most confused pairs."""
     split = scores["split"]
     if split != "test":
-        chosen = {
-            "best": "and the best epoch was chosen on the same examples",
-            "last": "of the last epoch, which was not chosen",
-        }
+        chosen = "" if scores["chosen_on_split"] else "not "
         print(
-            "this corpus has no test split; these are validation scores, "
-            + chosen[scores["checkpoint"]]
+            f"this corpus has no test split; these are validation scores, of the "
+            f"{scores['checkpoint']} epoch, which was {chosen}chosen on the same examples"
         )
     for name, score in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
         low, high = scores[f"{score}_interval"]

@@ -18,7 +18,7 @@ from research import experiments
 from research.config import Config
 from research.data import corpora, splits, tokens, word_vectors
 from research.data.corpora import Corpus, Split
-from research.evaluation import figures, metrics, records
+from research.evaluation import figures, metrics
 from research.models import registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     import keras
 
     from research.training.trainer import Trainer
-
-
-CHOICE = "choice"
-"""The folder, in that of a run, of the run that chooses the number of its epochs."""
 
 
 class Interrupted(Exception):  # noqa: N818  (no error: somebody asked for it)
@@ -101,67 +97,27 @@ def train(
 
         data = prepare_data(config)
         model, seconds = build_model(config, data)
+        trainer = build_trainer(config, model, len(data.labels))
         description = data.description | {"parameters": model.count_params()}
         run_folder.check_same_data(run, description)
-
-        def saver_of(process: dict[str, Any] | None) -> Saver:
-            options, words = config.to_json(), data.vocabulary
-            return Saver(run, run_folder.inputs(run, options, description, words, process))
-
-        position, epochs = Position(preparation_seconds=seconds), config.epochs
-        if config.chosen_by:
-            if not checkpoints.exists(run):
-                saver_of(None).write_inputs()  # so that the run can be resumed
-                position.preparation_seconds += choose(experiment, config.chosen_by, run, stop)
-            epochs = take_choice(config, run, model)
-        trainer = build_trainer(config, model, len(data.labels), epochs)
+        position = Position(preparation_seconds=seconds)
         if checkpoints.exists(run):
-            position = restore(trainer, run, epochs)
+            position = restore(trainer, run, config.epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
         process = None
-        if not is_complete(position, epochs, config):  # otherwise this process adds nothing
+        if not is_complete(position, config):  # otherwise this process adds nothing to the run
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
-        saver = saver_of(process)
+        saver = Saver(
+            run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
+        )
         saver.write_inputs()
-        history = fit(trainer, data, config, saver, position, epochs, stop)
+        history = fit(trainer, data, config, saver, position, stop)
         figures.learning_curves(history, run / "learning_curves")
-    if config.chosen_by is None:
-        best = best_epoch(history, config.monitor)
-        print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
+    best = best_epoch(history, config.monitor)
+    print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
-
-
-def choose(experiment: str, config: Config, run: Path, stop: Callable[[], bool]) -> float:
-    """Choose the number of epochs by a run of its own, RUN/choice, and return its seconds.
-
-    Args:
-      experiment: the name of the experiment.
-      config: the options of the choosing run.
-      run: the folder of the run that wants to know.
-      stop: as for `train`.
-    """
-    place = run / CHOICE
-    print(f"the epoch is chosen first, by a run on {config.train_on}:", flush=True)
-    try:
-        train(experiment, config, place, resume=(place / "config.json").exists(), stop=stop)
-    except Interrupted:
-        raise Interrupted(f"saved while choosing the epoch; {how_to_resume(run)}") from None
-    with checkpoints.opened(place, "last") as chosen:
-        seconds = records.training_seconds(chosen.position.history)
-    print(f"now all of {config.train_on} and what it was chosen on:", flush=True)
-    return seconds
-
-
-def take_choice(config: Config, run: Path, model: "keras.Model") -> int:
-    """Return the epochs that the run in RUN/choice chose, and give the model its exponents."""
-    with checkpoints.opened(run / CHOICE, "best") as chosen:
-        if registry.MODELS[config.model].has_linear_part:
-            from research.training import experts  # after the backend is settled
-
-            experts.take_exponents(model, chosen)
-        return chosen.epoch
 
 
 def prepare_data(config: Config) -> Data:
@@ -217,9 +173,6 @@ def divide(corpus: Corpus, config: Config) -> tuple[Split, Split]:
       ValueError: there are fewer examples than are wanted.
     """
     learned, held_out = corpus.splits["train"], corpus.splits["validation"]
-    if config.train_on == "train+validation":
-        both = np.concatenate([learned.labels, held_out.labels])
-        learned = Split(learned.name, learned.texts + held_out.texts, both)
     if config.train_examples is not None:
         learned = learned.part(splits.draw(learned.labels, config.train_examples, config.seed))
     if config.train_on == "nine-tenths-of-train":
@@ -248,11 +201,11 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     return model, seconds
 
 
-def build_trainer(config: Config, model: "keras.Model", examples: int, epochs: int) -> "Trainer":
+def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Trainer":
     """Return what trains the model, with its optimizer and learning rate."""
     from research.training.trainer import Trainer  # after the backend is settled
 
-    steps = epochs * math.ceil(examples / config.batch_size)
+    steps = config.epochs * math.ceil(examples / config.batch_size)
     decay_steps = steps if config.learning_rate_schedule == "linear" else None
     return Trainer(model, config.optimizer, config.learning_rate, decay_steps)
 
@@ -302,18 +255,16 @@ def fit(
     config: Config,
     saver: Saver,
     position: Position,
-    epochs: int,
     stop: Callable[[], bool],
 ) -> list[dict[str, Any]]:
     """Train epoch by epoch, with a checkpoint after each, and return the history."""
     steps = math.ceil(len(data.labels) / config.batch_size)
-    chooses = config.chosen_by is None
-    with Display(epochs, steps) as display:
-        while not is_complete(position, epochs, config):
+    with Display(config.epochs, steps) as display:
+        while not is_complete(position, config):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
             # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
             check_finite("weights", trainer.state().values(), saver.run, config, position)
-            scores = validation_scores(trainer.model, data, config) if chooses else {}
+            scores = validation_scores(trainer.model, data, config)
             record = {
                 "epoch": position.epoch + 1,
                 **running,
@@ -330,7 +281,7 @@ def fit(
             saver.save(position, trainer.state(), best_weights)
             run_folder.write_history(saver.run, history)
             display.epoch(record)  # once it is saved, since the output may be a closed pipe
-            if stop() and not is_complete(position, epochs, config):
+            if stop() and not is_complete(position, config):
                 raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return position.history
 
@@ -380,23 +331,19 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
 def best_epoch(history: list[dict[str, Any]], monitor: str) -> dict[str, Any]:
     """Return the epoch with the highest validation accuracy or the least loss, the first of equals.
 
-    Without validation it is the last.
-
     Args:
       history: a record for each epoch.
       monitor: "accuracy" or "loss".
     """
     name, sign = f"validation_{monitor}", 1 if monitor == "loss" else -1
-    if name not in history[-1]:
-        return history[-1]
     return min(history, key=lambda record: sign * record[name])
 
 
-def is_complete(position: Position, epochs: int, config: Config) -> bool:
+def is_complete(position: Position, config: Config) -> bool:
     """Return whether a run has all its epochs, or has had no better one for `patience` epochs."""
     without_better = position.epoch - (position.best_epoch or position.epoch)
     has_stalled = config.patience is not None and without_better >= config.patience
-    return position.epoch >= epochs or has_stalled
+    return position.epoch >= config.epochs or has_stalled
 
 
 def check_finite(

@@ -153,7 +153,7 @@ def test_evaluate_says_so_where_there_is_no_test_split(run, call, monkeypatch):
 
     monkeypatch.setattr(corpora, "load", like_the_tutorial)
     assert call(evaluate, run, "--checkpoint", "best")[1].startswith(
-        "this corpus has no test split; these are validation scores, and the best epoch was chosen"
+        "this corpus has no test split; these are validation scores, of the best epoch, which was chosen "
     )
     code, out, err = call(evaluate, run)  # the last epoch, which nobody chose
     assert (code, err) == (0, "")

@@ -237,12 +237,12 @@ def test_kim_trains_with_fine_tuned_embeddings(tiny, tmp_path):
     assert history[1]["loss"] < history[0]["loss"]
 
 
-# --- the best epoch, and learning anew ----------------------------------------------------------
+# --- two experts, and the best epoch ------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def both(tiny):
-    """Options of a model of two experts, which learns from train and validation."""
+def experts(tiny):
+    """Options of a model of two experts."""
     return Config(
         **tiny | {"epochs": 4},
         model="wide-deep",
@@ -251,61 +251,38 @@ def both(tiny):
         learning_rate=0.003,
         learning_rate_schedule="linear",
         monitor="loss",
-        train_on="train+validation",
     )
 
 
 @pytest.fixture(scope="module")
-def refitted(both, tmp_path_factory):
-    return train.train("tiny", both, tmp_path_factory.mktemp("runs") / "refitted")
+def of_experts(experts, tmp_path_factory):
+    return train.train("tiny", experts, tmp_path_factory.mktemp("runs") / "experts")
 
 
-def test_learning_from_validation_too_takes_as_many_epochs_as_were_chosen_on_it(both, refitted):
-    choice, position = refitted / "choice", position_of(refitted)
-    assert Config.read(choice) == replace(both, train_on="train")
-    history = position_of(choice).history
-    losses = [record["validation_loss"] for record in history]
-    assert position_of(choice).best_epoch == 1 + losses.index(min(losses))
-    assert position.epoch == position.best_epoch == position_of(choice).best_epoch
-    assert not any(name.startswith("validation") for name in position.history[-1])
-    # The time of choosing belongs to the run.
-    chosen_in = sum(record["seconds"] for record in history)
-    assert position.history[0]["preparation_seconds"] > chosen_in
-
-    classifier = research.load(refitted)
+def test_a_model_of_experts_knows_its_topics_and_what_each_expert_is_worth(of_experts):
+    classifier = research.load(of_experts)
     labels = classifier.predict(list(TOPICS.values())).argmax(axis=1)
     assert [classifier.classes[label] for label in labels] == list(TOPICS)
+    assert (arrays_of(of_experts, "best")["experts/exponents"] != 0.5).all()
 
 
-def test_a_refitted_model_has_the_exponents_that_were_fitted_on_validation(refitted):
-    chosen, final = (
-        arrays_of(run, "best")["experts/exponents"] for run in (refitted / "choice", refitted)
-    )
-    np.testing.assert_array_equal(final, chosen)
-    assert (final != 0.5).all()
+def test_the_time_of_what_is_fitted_in_closed_form_belongs_to_the_run(of_experts):
+    first, *others = position_of(of_experts).history
+    assert first["preparation_seconds"] > 0
+    assert not any("preparation_seconds" in record for record in others)
 
 
-@pytest.mark.parametrize("after", [1, slow(3), slow(5), slow(6)])
-def test_a_run_interrupted_while_choosing_or_later_ends_as_a_whole_one(
-    both, refitted, tmp_path, monkeypatch, after
+@pytest.mark.parametrize("after", [1, slow(2), slow(3)])
+def test_an_interrupted_run_of_experts_ends_as_a_whole_one(
+    experts, of_experts, tmp_path, monkeypatch, after
 ):
-    monkeypatch.setattr(trainer, "STEPS_PER_REPORT", 100)  # asked twice in an epoch
+    monkeypatch.setattr(trainer, "STEPS_PER_REPORT", 2)
     asked = iter(range(1, 100))
     run = tmp_path / "run"
     with pytest.raises(train.Interrupted, match=f"--run-dir {run} --resume"):
-        train.train("tiny", both, run, stop=lambda: next(asked) >= after)
-    assert Config.read(run) == both
-    train.train("tiny", both, run, resume=True)
-    assert_same_state(run, refitted)
-    assert position_of(run / "choice").epoch == 4
-
-
-def test_a_complete_refitted_run_is_not_trained_again(both, refitted, tmp_path):
-    run = shutil.copytree(refitted, tmp_path / "run")
-    train.train("tiny", both, run, resume=True)
-    assert atomic.read_json(run / "environment.json") == atomic.read_json(
-        refitted / "environment.json"
-    )
+        train.train("tiny", experts, run, stop=lambda: next(asked) >= after)
+    train.train("tiny", experts, run, resume=True)
+    assert_same_state(run, of_experts)
 
 
 def test_a_run_ends_when_no_epoch_was_better_for_some_time(tiny, tmp_path, monkeypatch):
@@ -335,34 +312,26 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_or_the_least_loss():
     )
     assert train.best_epoch(history, "accuracy")["epoch"] == 2
     assert train.best_epoch(history, "loss")["epoch"] == 3
-    assert train.best_epoch(history_of([{}, {}]), "loss")["epoch"] == 2
 
 
-def test_what_is_learned_from_and_what_is_held_out(tiny):
-    data = {
-        train_on: train.prepare_data(Config(**tiny, train_on=train_on))
-        for train_on in ("train", "train+validation", "nine-tenths-of-train", "all-of-train")
-    }
-    examples = data["train"].description["examples"]
-    counts = {
-        name: (len(of_one.labels), len(of_one.validation_labels)) for name, of_one in data.items()
-    }
-    train_size, validation_size = examples["train"], examples["validation"]
-    assert counts["train"] == counts["all-of-train"] == (train_size, validation_size)
-    assert counts["train+validation"] == (train_size + validation_size, validation_size)
-    learned, held_out = counts["nine-tenths-of-train"]
-    assert learned + held_out == train_size
-    assert 0 < held_out <= 0.15 * train_size
-    for of_one in data.values():
-        assert len(of_one.token_ids) == len(of_one.labels)
-        assert len(of_one.validation_ids) == len(of_one.validation_labels)
-
-
-def test_few_examples_are_all_that_a_refitted_model_sees(tiny):
-    """Of 20 texts, a tenth is held out to choose the epoch."""
-    learned, held_out = (
-        train.prepare_data(Config(**tiny, train_examples=20, train_on=train_on))
-        for train_on in ("all-of-train", "nine-tenths-of-train")
+def test_where_validation_is_scored_a_tenth_of_train_is_held_out_instead(tiny):
+    usual, other = (
+        train.prepare_data(Config(**tiny, train_on=train_on))
+        for train_on in ("train", "nine-tenths-of-train")
     )
-    assert len(learned.labels) == 20
-    assert len(held_out.labels) + len(held_out.validation_labels) == 20
+    examples = usual.description["examples"]
+    assert (len(usual.labels), len(usual.validation_labels)) == (
+        examples["train"],
+        examples["validation"],
+    )
+    assert len(other.labels) + len(other.validation_labels) == examples["train"]
+    assert 0 < len(other.validation_labels) <= 0.15 * examples["train"]
+    for data in (usual, other):
+        assert len(data.token_ids) == len(data.labels)
+        assert len(data.validation_ids) == len(data.validation_labels)
+
+
+def test_of_few_examples_a_tenth_is_held_out(tiny):
+    data = train.prepare_data(Config(**tiny, train_examples=20, train_on="nine-tenths-of-train"))
+    assert len(data.labels) + len(data.validation_labels) == 20
+    assert len(data.labels) >= 16

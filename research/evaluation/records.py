@@ -53,10 +53,7 @@ class Result:
     @property
     def saw_validation(self) -> bool:
         """Whether it learned from train + validation."""
-        options = self.config
-        if self.is_network:
-            return bool(options["train_on"] == "train+validation")
-        return bool(options["refitted"])
+        return bool(self.config.get("refitted"))
 
     @property
     def train_examples(self) -> int | None:
@@ -201,7 +198,8 @@ def read(folder: Path, defaults: Mapping[str, Any]) -> list[Result]:
         if "model" in record["config"]:
             record["config"] = {**defaults, **record["config"]}
         scores = record["metrics"]
-        if scores["split"] != "test" and scores.get("checkpoint") == "best":
+        is_best_of_split = scores["split"] != "test" and scores.get("checkpoint") == "best"
+        if scores.get("chosen_on_split", is_best_of_split):
             raise ValueError(
                 f"expected the scores of the last epoch in {path}, received those of the best "
                 "epoch, which was chosen on the scored examples; evaluate with --checkpoint last"

@@ -43,7 +43,7 @@ def draw_overview(corpus: str, results: Sequence[Result], folder: Path) -> None:
     """
     best_of_kind: dict[str, Result] = {}
     for result in results:  # the most accurate first
-        if result.is_ours:
+        if result.is_network:
             best_of_kind.setdefault(result.kind, result)
     shown = list(best_of_kind.values())
     if shown:
@@ -104,7 +104,7 @@ def _point(result: Result) -> figures.Point:
 
 
 def _short_label(result: Result) -> str:
-    return result.kind if result.is_ours else f"{result.kind} ({result.backend})"
+    return result.kind if result.is_network else f"{result.kind} ({result.backend})"
 
 
 def _f1(record: Record) -> np.ndarray:

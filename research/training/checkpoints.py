@@ -39,8 +39,7 @@ class Position:
       epoch: epochs finished.
       step: steps done in the epoch after those.
       seconds: time spent in that epoch.
-      preparation_seconds: time spent before the first epoch, on choosing the number of epochs and
-        on what is fitted in closed form.
+      preparation_seconds: time spent before the first epoch, on what is fitted in closed form.
       best_epoch: the epoch whose weights are kept as `best`, from 1; None if none is finished.
       history: a record for each finished epoch.
     """

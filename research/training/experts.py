@@ -5,8 +5,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from research.models.variables import assign, forms
-from research.training.checkpoints import Checkpoint
 from research.training.inference import predict_probabilities
 
 LAYER = "experts"
@@ -34,13 +32,6 @@ def fit_exponents(model: keras.Model, token_ids: np.ndarray, labels: np.ndarray)
         exponents.assign(expert)
         experts.append(np.log(np.maximum(predict_probabilities(model, token_ids), 1e-30)))
     exponents.assign(best_exponents(np.array(experts, "float64"), labels))
-
-
-def take_exponents(model: keras.Model, checkpoint: Checkpoint) -> None:
-    """Give a model the exponents of a checkpoint, of a model of the same kind."""
-    exponents = model.get_layer(LAYER).exponents
-    variables = {exponents.path: exponents}
-    assign(variables, checkpoint.arrays(forms(variables)))
 
 
 def best_exponents(experts: np.ndarray, labels: np.ndarray) -> np.ndarray:
