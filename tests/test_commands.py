@@ -153,7 +153,8 @@ def test_evaluate_says_so_where_there_is_no_test_split(run, call, monkeypatch):
 
     monkeypatch.setattr(corpora, "load", like_the_tutorial)
     assert call(evaluate, run, "--checkpoint", "best")[1].startswith(
-        "this corpus has no test split; these are validation scores, of the best epoch, which was chosen "
+        "this corpus has no test split; these are validation scores, of the best epoch, which was "
+        "chosen on the same examples"
     )
     code, out, err = call(evaluate, run)  # the last epoch, which nobody chose
     assert (code, err) == (0, "")
