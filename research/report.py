@@ -37,6 +37,7 @@ def main(results: Path = Path("results")) -> None:
     for name, text in texts.items():
         atomic.write(results / "tables" / name, text.encode())
     report_figures.draw(sections, results / "figures")
+    report_figures.draw_label_curves(records.section(of_all), results / "figures")
     print(escape.terminal(f"written: {results / 'tables'} and {results / 'figures'}"))
     readme = results.resolve().parent / "README.md"
     if replace_table(readme, tables.readme_table(sections)):
@@ -44,9 +45,18 @@ def main(results: Path = Path("results")) -> None:
 
 
 def by_corpus(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Return the sections of the tables, in the order of `corpora.CORPORA`."""
+    """Return the sections of the tables, in the order of `corpora.CORPORA`.
+
+    Results that learned from a part of the split are left out.
+    """
     sections = {
-        corpus: records.section([result for result in results if result.corpus == corpus])
+        corpus: records.section(
+            [
+                result
+                for result in results
+                if result.corpus == corpus and result.train_examples is None
+            ]
+        )
         for corpus in corpora.CORPORA
     }
     return {corpus: section for corpus, section in sections.items() if section}

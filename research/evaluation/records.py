@@ -64,6 +64,12 @@ class Result:
         return bool(options["refitted"])
 
     @property
+    def train_examples(self) -> int | None:
+        """The number of texts that it learned from; None if it is the whole split."""
+        number: int | None = self.config.get("train_examples")
+        return number
+
+    @property
     def backend(self) -> str:
         """The library that computed it."""
         return str(self.records[0]["environment"][-1]["backend"])
@@ -91,8 +97,7 @@ class Result:
             vectors = f"{config['vectors']} "
             vectors += "fine-tuned" if config["trainable_embeddings"] else "frozen"
         precision = "" if config["precision"] == "float32" else f", {config['precision']}"
-        part = config.get("train_examples")
-        return f"{self.kind}, {vectors}{precision}" + (f", {part:,} texts" if part else "")
+        return f"{self.kind}, {vectors}{precision}"
 
     @property
     def label(self) -> str:
