@@ -42,6 +42,7 @@ def main(results: Path = Path("results")) -> None:
     for name, text in texts.items():
         atomic.write(results / "tables" / name, text.encode())
     report_figures.draw(sections, results / "figures")
+    report_figures.draw_label_curves(records.section(of_all), results / "figures")
     print(escape.terminal(f"written: {results / 'tables'} and {results / 'figures'}"))
     readme = results.resolve().parent / "README.md"
     if replace_table(readme, field_table.readme_table(sections)):

@@ -1,10 +1,16 @@
 """The figures of a run, and of several runs."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from conftest import HOSTILE
+from matplotlib.text import Annotation, Text
 
-from research.evaluation import figures, metrics
+from research.evaluation import figure_style, figures, metrics
+from research.evaluation.baseline_methods import METHODS
+from research.evaluation.figures import Curve, Point
+from research.models.registry import MODELS
 
 MOST_PIXELS = 4_100  # on a side; a bit more than figures aims at
 
@@ -64,24 +70,38 @@ def test_a_confusion_matrix_shows_its_counts_while_there_is_room(tmp_path, class
 
 
 def test_a_reliability_diagram_shows_every_bin(tmp_path):
-    bins = [
-        {"confidence": 0.1 + 0.2 * number, "accuracy": 0.2 * number, "examples": 10 - number}
-        for number in range(5)
-    ]
-    figures.reliability(bins, 0.1234, tmp_path / "reliability")
+    figures.reliability(BINS, 0.1234, tmp_path / "reliability")
     svg = (tmp_path / "reliability.svg").read_text()
     assert "<!-- expected calibration error 0.123 -->" in svg
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
+def point(kind, seconds=1.0, accuracy=0.8, saw_validation=False):
+    return Point(kind, kind, saw_validation, seconds, accuracy, accuracy - 0.01, accuracy + 0.01)
+
+
+def curve(kind, places=(1, 2), accuracies=((0.1, 0.2), (0.2, 0.3)), saw_validation=False):
+    return Curve(kind, kind, saw_validation, places, accuracies)
+
+
+BINS = [
+    {"confidence": 0.1 + 0.2 * number, "accuracy": 0.2 * number, "examples": 10 - number}
+    for number in range(5)
+]
+
+
 def draw_many(folder):
-    curves = {"slow": [[0.1, 0.2], [0.2, 0.3]], "quick": [[0.5, 0.6, 0.7]]}
+    curves = [curve("slow"), curve("quick", (1,), [(0.5,)], saw_validation=True)]
     figures.learning_bands({"corpus one": curves, "corpus two": curves}, folder / "bands")
-    points = [figures.Point(f"method {n}", "o", 10.0**n, 0.8, 0.7, 0.9) for n in range(3)]
+    figures.label_curves({"corpus one": curves}, folder / "labels")
+    points = [point(f"method {n}", 10.0**n, saw_validation=n == 0) for n in range(3)]
     figures.accuracy_over_time({"corpus one": points}, folder / "times")
     figures.overview(points, "corpus one", folder / "overview")
+    calibrated = figures.Calibrated("slow", [BINS, BINS], 0.1234)
+    figures.reliability_of_corpora({"corpus one": calibrated}, folder / "reliability")
     gains = np.array([[0.1, -0.3, 0.0], [0.2, -0.1, 0.0]])
-    figures.class_gains(gains, ["a & b", "c", "d"], "F1: one minus other", folder / "gains")
+    texts = np.array([1234, 5, 6])
+    figures.class_gains(gains, ["a & b", "c", "d"], texts, "F1: one minus other", folder / "gains")
     return sorted(folder.iterdir())
 
 
@@ -90,7 +110,7 @@ def test_figures_of_many_runs_are_the_same_again(tmp_path):
     once, again = draw_many(tmp_path / "once"), draw_many(tmp_path / "again")
     assert [path.name for path in once] == [
         f"{name}.{suffix}"
-        for name in ("bands", "gains", "overview", "times")
+        for name in ("bands", "gains", "labels", "overview", "reliability", "times")
         for suffix in ("png", "svg")
     ]
     for one, other in zip(once, again, strict=True):
@@ -100,10 +120,12 @@ def test_figures_of_many_runs_are_the_same_again(tmp_path):
 def test_figures_of_many_runs_name_what_they_show(tmp_path):
     draw_many(tmp_path)
     for name, labels in {
-        "bands": ["corpus one", "corpus two", "slow, n = 2", "quick, n = 1", "epoch"],
-        "times": ["corpus one", "method 0", "method 2", "training (s)"],
-        "overview": ["corpus one", "method 0", "0.800", "training time (s, log scale)"],
-        "gains": ["a &amp; b", "c", "F1: one minus other"],
+        "bands": ["corpus one", "corpus two", "slow (2)", "quick † (1)", "epoch"],
+        "labels": ["corpus one", "slow (2)", "training texts"],
+        "times": ["corpus one", "method 0 †", "method 2", "training (s)"],
+        "overview": ["corpus one", "method 0 †", "0.800", "† learned from train + validation"],
+        "reliability": ["corpus one: ECE 0.123"],
+        "gains": ["a &amp; b (1,234)", "c (5)", "F1: one minus other"],
     }.items():
         svg = (tmp_path / f"{name}.svg").read_text()
         assert [label for label in labels if f"<!-- {label} -->" not in svg] == []
@@ -112,8 +134,87 @@ def test_figures_of_many_runs_name_what_they_show(tmp_path):
 def test_classes_are_drawn_from_the_least_gain_up(tmp_path):
     draw_many(tmp_path)
     svg = (tmp_path / "gains.svg").read_text()
-    places = [svg.index(f"<!-- {name} -->") for name in ("c", "d", "a &amp; b")]
+    places = [svg.index(f"<!-- {name} -->") for name in ("c (5)", "d (6)", "a &amp; b (1,234)")]
     assert places == sorted(places)
+
+
+# --- the look ------------------------------------------------------------------------------------
+
+KINDS = [entry.title for entry in MODELS.values()] + [method.title for method in METHODS.values()]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a list that gets the figures instead of files."""
+    saved = []
+    monkeypatch.setattr(figures, "save", lambda figure, stem: saved.append(figure))
+    return saved
+
+
+def test_each_method_has_a_colour_a_marker_and_in_grey_a_line_of_its_own():
+    looks = [figure_style.look(kind) for kind in KINDS]
+    assert (
+        len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(KINDS)
+    )
+    assert figure_style.look("new") == figure_style.look("new")
+    assert figure_style.look("new").marker not in {look.marker for look in looks}
+
+
+def test_a_method_looks_the_same_in_all_figures(tmp_path, drawn):
+    for kinds in (KINDS, KINDS[::-1], KINDS[3:]):
+        figures.overview([point(kind) for kind in kinds], "c", tmp_path / "overview")
+        figures.accuracy_over_time({"c": [point(kind) for kind in kinds]}, tmp_path / "times")
+        figures.learning_bands({"c": [curve(kind) for kind in kinds]}, tmp_path / "bands")
+        figures.label_curves({"c": [curve(kind) for kind in kinds]}, tmp_path / "labels")
+        for figure in drawn:
+            lines = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
+            assert [(line.get_color(), line.get_marker()) for line in lines] == [
+                figure_style.look(kind)[:2] for kind in kinds
+            ]
+        drawn.clear()
+
+
+def boxes_of_labels(axes):
+    axes.figure.draw_without_rendering()  # which puts labels to their places
+    labels = [text for text in axes.texts if isinstance(text, Annotation)]
+    return [Text.get_window_extent(text) for text in labels]
+
+
+def test_labels_cover_neither_points_nor_each_other(tmp_path, drawn):
+    random = np.random.default_rng(0)
+    panels = {
+        f"corpus {number}": [
+            point(kind, 10 ** random.uniform(-0.5, 2), random.uniform(0.6, 0.9), number % 2 == 0)
+            for kind in KINDS
+        ]
+        for number in range(7)
+    }
+    figures.accuracy_over_time(panels, tmp_path / "times")
+    for axes, points in zip(drawn[0].axes, panels.values(), strict=True):
+        boxes = boxes_of_labels(axes)
+        assert len(boxes) == len(KINDS)
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+        places = axes.transData.transform([(point.seconds, point.accuracy) for point in points])
+        assert not any(box.contains(*place) for box in boxes for place in places)
+
+
+@pytest.mark.parametrize("draw_curves", [figures.learning_bands, figures.label_curves])
+def test_labels_of_lines_with_the_same_end_are_apart(tmp_path, drawn, draw_curves):
+    draw_curves({"one": [curve(k) for k in KINDS], "two": [curve("a")]}, tmp_path / "curves")
+    axes = drawn[0].axes[0]
+    boxes = boxes_of_labels(axes)
+    assert len(boxes) == len(KINDS)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert min(box.xmin for box in boxes) > axes.bbox.xmax
+    assert max(box.xmax for box in boxes) < drawn[0].axes[1].bbox.xmin
+
+
+@pytest.mark.parametrize("panels", [1, 2, 7])
+def test_figures_of_corpora_are_as_wide_as_a_text(tmp_path, panels):
+    figures.accuracy_over_time({f"c{n}": [point("a")] for n in range(panels)}, tmp_path / "times")
+    width, height = size_in_pixels(tmp_path / "times.png") / 200
+    assert width == pytest.approx(7, abs=0.1)
+    assert height < 9.5  # of a page
 
 
 # --- bounds --------------------------------------------------------------------------------------
@@ -137,7 +238,7 @@ def test_pictures_of_many_classes_are_bounded(tmp_path, monkeypatch, classes):
     names = [f"the class of number {number}" for number in labels]
     figures.confusion_matrix(labels, labels[::-1], names, tmp_path / "confusion", "a title")
     gains = np.linspace(-1, 1, 2 * classes).reshape(2, classes)
-    figures.class_gains(gains, names, "F1", tmp_path / "gains")
+    figures.class_gains(gains, names, labels, "F1", tmp_path / "gains")
     for stem in ("confusion", "gains"):
         assert (size_in_pixels(tmp_path / f"{stem}.png") <= MOST_PIXELS).all()
         assert (tmp_path / f"{stem}.svg").stat().st_size < 2_000_000
@@ -146,9 +247,9 @@ def test_pictures_of_many_classes_are_bounded(tmp_path, monkeypatch, classes):
     assert "<!-- the class of number 0 -->" not in svg
     assert ("<!-- label (class number, 5 in a cell) -->" in svg) == (classes == 5_000)
     gained = (tmp_path / "gains.svg").read_text()
-    assert "<!-- the class of number 0 -->" in gained
-    assert f"<!-- the class of number {classes - 1} -->" in gained
-    assert (f"the 50 least and the 50 greatest of {classes:,} classes" in gained) == (classes > 100)
+    assert "<!-- the class of number 0 (0) -->" in gained
+    assert f"<!-- the class of number {classes - 1} ({classes - 1:,}) -->" in gained
+    assert f"the 30 least and the 30 greatest of {classes:,} classes" in gained
 
 
 def test_cells_of_neighbours_add_up(tmp_path, monkeypatch):
@@ -165,9 +266,8 @@ def test_cells_of_neighbours_add_up(tmp_path, monkeypatch):
 
 def test_pictures_of_many_results_are_bounded(tmp_path):
     names = [f"experiment {number}" for number in range(60)]
-    figures.learning_bands({"c": {name: [[0.1, 0.2]] for name in names}}, tmp_path / "bands")
-    points = [figures.Point(name, "o", 1.0, 0.8, 0.7, 0.9) for name in names]
-    figures.accuracy_over_time({"c": points}, tmp_path / "times")
+    figures.learning_bands({"c": [curve(name) for name in names]}, tmp_path / "bands")
+    figures.accuracy_over_time({"c": [point(name) for name in names]}, tmp_path / "times")
     for stem in ("bands", "times"):
         assert (size_in_pixels(tmp_path / f"{stem}.png") <= MOST_PIXELS).all()
         svg = (tmp_path / f"{stem}.svg").read_text()
@@ -181,11 +281,11 @@ def test_any_name_is_drawn_as_it_is(tmp_path, names):
     labels = np.array([0, 1])
     name, other = names
     figures.confusion_matrix(labels, labels, names, tmp_path / "confusion", name)
-    figures.class_gains(np.ones((1, 2)), names, f"{name}\n{other}", tmp_path / "gains")
-    point = figures.Point(name, "o", 1.0, 0.8, 0.7, 0.9)
-    figures.overview([point], other, tmp_path / "overview")
-    figures.accuracy_over_time({other: [point]}, tmp_path / "times")
-    figures.learning_bands({other: {name: [[0.5]]}}, tmp_path / "bands")
+    gains_label = f"{name}\n{other}"
+    figures.class_gains(np.ones((1, 2)), names, labels, gains_label, tmp_path / "gains")
+    figures.overview([point(name)], other, tmp_path / "overview")
+    figures.accuracy_over_time({other: [point(name)]}, tmp_path / "times")
+    figures.learning_bands({other: [curve(name)]}, tmp_path / "bands")
     for stem in ("confusion", "gains", "overview", "times", "bands"):
         assert (size_in_pixels(tmp_path / f"{stem}.png") <= MOST_PIXELS).all()
         svg = (tmp_path / f"{stem}.svg").read_text()

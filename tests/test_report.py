@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from markdown_it import MarkdownIt
 from research import report
 from research.config import Config
 from research.data import corpora
-from research.evaluation import field_table, records, tables
+from research.evaluation import field_table, figures, records, tables
 from research.files import atomic
 from research.processes import escape
 from research.training import checkpoints, run_folder
@@ -45,7 +46,9 @@ def record(accuracy, seed=0, history=(0.5, 0.6), **changes):
             "accuracy": accuracy,
             "macro_f1": accuracy - 0.01,
             "examples": EXAMPLES,
-            "per_class": [{"class_name": name, "f1": accuracy} for name in NAMES],
+            "per_class": [
+                {"class_name": name, "f1": accuracy, "support": EXAMPLES // 2} for name in NAMES
+            ],
             "predictions": dict(zip(NAMES, lines, strict=True)),
         },
         "history": [
@@ -146,6 +149,111 @@ def test_the_same_records_make_the_same_files(results):
     assert text.startswith("before\n<!--")
     assert text.endswith("-->\nafter\n")
     assert "old" not in text
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a dictionary that gets what is drawn, by the name of the file."""
+    saved = {}
+    for name in ("accuracy_over_time", "learning_bands", "label_curves", "reliability_of_corpora"):
+        monkeypatch.setattr(
+            figures, name, lambda panels, stem: saved.__setitem__(stem.name, panels)
+        )
+    for name in ("overview", "confusion_matrix", "class_gains"):
+        monkeypatch.setattr(figures, name, lambda *parts: saved.__setitem__(name_of(parts), parts))
+    return saved
+
+
+def name_of(parts):
+    return next(part.name for part in parts if isinstance(part, Path))
+
+
+def save_few(results):
+    """Save runs on 50 and 1,000 texts."""
+    for seed, accuracy in enumerate((0.5, 0.6)):
+        few = record(accuracy, seed, config__train_examples=50)
+        save(results.parent, f"labels/r8-50/jax-seed{seed}", few)
+        more = record(accuracy + 0.1, seed, config__train_examples=1000)
+        save(results.parent, f"labels/r8-1000/jax-seed{seed}", more)
+
+
+def test_label_curves_are_of_methods_that_learned_from_few_texts_too(results, drawn):
+    report.main(results)
+    assert "label_curves" not in drawn
+    before = drawn.copy()
+    save_few(results)
+    report.main(results)
+    (curve,) = drawn.pop("label_curves")["r8"]
+    assert curve.kind == curve.label == "CNN of the tutorial"
+    assert list(curve.places) == [50, 1000, 5000]
+    np.testing.assert_allclose(curve.accuracies[0], [0.5, 0.6])
+    np.testing.assert_allclose(curve.accuracies[2], [0.80, 0.81, 0.82])
+    other = record(0.7, config__train_examples=50, config__trainable_embeddings=True)
+    save(results.parent, "labels/r8-finetuned-50/jax-seed0", other)
+    report.main(results)
+    assert {curve.label for curve in drawn["label_curves"]["r8"]} == {
+        "CNN of the tutorial, glove.6B.50d fine-tuned",
+        "CNN of the tutorial, glove.6B.50d frozen",
+    }
+    assert drawn["accuracy_over_time"] == before["accuracy_over_time"]
+    assert drawn["learning_curves"] == before["learning_curves"]
+
+
+def test_only_the_best_of_a_kind_is_a_point(results, drawn):
+    report.main(results)
+    points = {point.kind: point for point in drawn["accuracy_over_time"]["r8"]}
+    assert len(points) == len(drawn["accuracy_over_time"]["r8"]) == 3
+    assert points["CNN of the tutorial"].accuracy == pytest.approx(0.91)
+    assert points["TF-IDF + LinearSVC"].saw_validation
+
+
+def test_a_learning_curve_ends_with_the_shortest_run(results, drawn):
+    short = record(0.92, 0, (0.7,), config__trainable_embeddings=True)
+    save(results.parent, "r8-finetuned/jax-seed0", short)
+    report.main(results)
+    (curve,) = drawn["learning_curves"]["r8"]
+    assert list(curve.places) == [1]
+    assert curve.accuracies == [(0.7, 0.5, 0.5)]
+
+
+def test_reliability_needs_bins_in_all_records_of_the_best_network(results, drawn):
+    bins = [{"confidence": 0.9, "accuracy": 0.8, "examples": 1000}]
+    for seed, ece in enumerate((0.1, 0.2, 0.3)):
+        report.main(results)
+        assert "reliability" not in drawn
+        path = results / "runs" / "r8-finetuned" / f"jax-seed{seed}.json"
+        made = atomic.read_json(path)
+        made["metrics"] |= {"ece": ece, "reliability": bins}
+        atomic.write_json(path, made)
+    report.main(results)
+    calibrated = drawn["reliability"]["r8"]
+    assert calibrated.runs == [bins] * 3
+    assert calibrated.ece == pytest.approx(0.2)
+
+
+def test_classes_of_few_texts_are_shown_together_or_not_at_all(results, drawn):
+    names = ["ham", "spam", "eggs", "tea"]
+    for path in (results / "runs").rglob("*.json"):
+        made = atomic.read_json(path)
+        made["data"]["class_names"] = names
+        made["metrics"]["per_class"] = [
+            {"class_name": name, "f1": 0.5, "support": support}
+            for name, support in zip(names, (9, 10, 4, 200), strict=True)
+        ]
+        made["metrics"]["predictions"] = dict(zip(names, ("0 2 1", "1 1 3", "3", "3"), strict=True))
+        atomic.write_json(path, made)
+    report.main(results)
+    labels, predictions, shown, _, title = drawn["confusion_r8"]
+    assert shown == ["spam", "tea", "others"]
+    np.testing.assert_array_equal(labels, [2, 2, 2, 0, 0, 0, 2, 1])
+    np.testing.assert_array_equal(predictions, [2, 2, 0, 0, 0, 1, 1, 1])
+    note = "2 classes of fewer than 10 scored texts each"
+    assert title.endswith(f"\nothers: {note}")
+    gains, shown, texts, label, _ = drawn["class_gains_r8"]
+    assert gains.shape == (3, 2)
+    assert list(shown) == ["spam", "tea"]
+    assert list(texts) == [10, 200]
+    assert label.endswith(f"\nnot shown: {note}")
 
 
 def test_a_readme_without_both_marks_is_left_as_it_is(tmp_path):

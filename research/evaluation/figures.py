@@ -5,39 +5,47 @@ They are at most a few thousand pixels wide and high, however many classes there
 
 import io
 import math
-import warnings
+import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from research.evaluation import metrics
 from research.evaluation.calibration import Bin
+from research.evaluation.figure_style import (
+    BLUE,
+    COLUMN_INCHES,
+    ORANGE,
+    TEXT_INCHES,
+    Label,
+    grid,
+    label_ends,
+    label_points,
+    look,
+    styled,
+)
 from research.files import atomic
 from research.processes import escape
 
-# The same data gives the same bytes: no date, and names of SVG elements that do not change.
-matplotlib.rcParams["svg.hashsalt"] = "keras-text-research"
-
-# Of Okabe and Ito, https://jfly.uni-koeln.de/color/: colour-blind readers can tell them apart.
-_COLOURS = ("#009E73", "#56B4E9", "#D55E00", "#0072B2", "#CC79A7", "#E69F00")
-
-_MOST_WITH_COUNTS = 30  # with more classes, the counts in the cells would overlap
+_MOST_IN_COLUMN = 10  # classes of a confusion matrix that is as wide as a column
+_MOST_WITH_COUNTS = 23  # with more classes, the counts in the cells would overlap
 _MOST_WITH_NAMES = 60
 _MOST_CELLS = 1_000  # on a side of a confusion matrix; a figure has hardly more pixels
-_MOST_BARS = 100
-_MOST_IN_LEGEND = 20  # with more lines, it would be higher than a panel
-_LONGEST_NAME = 40  # letters of a class name
+_MOST_BARS = 60  # on a page
+_LONGEST_NAME = 30  # letters of a class name
 _LONGEST_LINE = 120  # letters of a title
-_LONGEST_IN_LEGEND = 90
-_LONGEST_BESIDE_POINT = 60
-_DPI = 150
+_LONGEST_LABEL = 60
+_LABEL_WIDTH = 22  # letters of a line of a label
+_LETTERS_PER_INCH = 17  # of a title
+_BANDS = "lines: mean over runs, whose number is in brackets; bands: from the worst run to the best"
+_DAGGER = "† learned from train + validation"
+_DPI = 200
+_LARGEST_DOT = 100  # area in square points
 _MOST_PIXELS = 4_000  # on a side of a PNG
 
 
@@ -45,22 +53,57 @@ class Point(NamedTuple):
     """A method in a plot of accuracy over time.
 
     Attributes:
+      kind: of the method, which gives its look.
       label: its name.
-      marker: one of matplotlib's.
+      saw_validation: whether it learned from train + validation.
       seconds: of training.
       accuracy: the mean over runs.
       lowest: the accuracy of the worst run.
       highest: the accuracy of the best run.
     """
 
+    kind: str
     label: str
-    marker: str
+    saw_validation: bool
     seconds: float
     accuracy: float
     lowest: float
     highest: float
 
 
+class Curve(NamedTuple):
+    """The accuracy of a method over something.
+
+    Attributes:
+      kind: of the method, which gives its look.
+      label: its name.
+      saw_validation: whether it learned from train + validation.
+      places: on the horizontal axis, in rising order.
+      accuracies: for each place, those of the runs.
+    """
+
+    kind: str
+    label: str
+    saw_validation: bool
+    places: Sequence[float]
+    accuracies: Sequence[Sequence[float]]
+
+
+class Calibrated(NamedTuple):
+    """How confident a method is.
+
+    Attributes:
+      kind: of the method, which gives its look.
+      runs: for each run its bins, as `calibration.summary` returns them.
+      ece: the expected calibration error, the mean over runs.
+    """
+
+    kind: str
+    runs: Sequence[Sequence[Bin]]
+    ece: float
+
+
+@styled()
 def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
     """Draw loss and accuracy over the epochs, on the train and the validation split.
 
@@ -69,21 +112,24 @@ def learning_curves(history: Sequence[Mapping[str, Any]], stem: Path) -> None:
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     epochs = [record["epoch"] for record in history]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure, all_axes = grid(2, columns=2, height=2.4)
     for axes, score, label in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), ("loss (nats)", "accuracy"), strict=True
+        all_axes, ("loss", "accuracy"), ("loss (nats)", "accuracy"), strict=True
     ):
-        for split, prefix in (("train", ""), ("validation", "validation_")):
+        for split, prefix, line, colour in (
+            ("train", "", "s--", ORANGE),
+            ("validation", "validation_", "o-", BLUE),
+        ):
             if prefix + score in history[0]:  # a run on train + validation has no validation
                 values = [record[prefix + score] for record in history]
-                axes.plot(epochs, values, marker="o", markersize=3, label=split)
+                axes.plot(epochs, values, line, color=colour, label=split)
         axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         axes.legend()
     save(figure, stem)
 
 
+@styled()
 def confusion_matrix(
     labels: np.ndarray,
     predictions: np.ndarray,
@@ -113,29 +159,34 @@ def confusion_matrix(
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     has_names = classes <= _MOST_WITH_NAMES
     names = [_shown(name, _LONGEST_NAME) for name in class_names] if has_names else []
-    # A name needs up to 0.14 inches for each letter, and the matrix needs room beside it.
-    size = max(3 + 0.32 * classes, 2 + 0.14 * max(map(len, names))) if has_names else 11
-    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    # A line of letters needs 0.13 inches, so more classes than fit on a page make a larger figure.
+    is_small = has_names and classes <= _MOST_IN_COLUMN and max(map(len, names)) <= 15
+    size = COLUMN_INCHES if is_small else max(TEXT_INCHES, 1.5 + 0.13 * len(names))
+    figure = Figure(figsize=(size, 0.9 * size), layout="constrained")
     axes = figure.subplots()
     end = cells * together - 0.5
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues", extent=(-0.5, end, end, -0.5))
     if has_names:
         axes.set_xticks(range(classes), names, rotation=90)
-        axes.set_yticks(range(classes), names)
+        texts = confusion.sum(axis=1)
+        axes.set_yticks(range(classes), [f"{n} ({m:,})" for n, m in zip(names, texts, strict=True)])
         unit = ""
     else:
         unit = f" (class number, {together} in a cell)" if together > 1 else " (class number)"
-    axes.set(xlabel=f"predicted{unit}", ylabel=f"label{unit}")
-    axes.set_title(_shown(title), fontsize=10)
+    axes.set(xlabel=f"predicted{unit}", ylabel=f"label{unit or ' (texts)'}")
+    figure.suptitle("\n".join(_wrapped(line, size) for line in title.split("\n")))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(True)
     if classes <= _MOST_WITH_COUNTS:
         for row, column in np.argwhere(confusion):
             color = "white" if shares[row, column] > 0.5 else "black"
             count = confusion[row, column]
             axes.text(column, row, count, ha="center", va="center", color=color, fontsize=7)
-    figure.colorbar(image, label="share of the class", shrink=0.8)
+    figure.colorbar(image, label="share of the class", shrink=0.8, aspect=30)
     save(figure, stem)
 
 
+@styled()
 def reliability(bins: Sequence[Bin], ece: float, stem: Path) -> None:
     """Draw how often predictions of a given confidence are right, and how many there are of it.
 
@@ -148,130 +199,130 @@ def reliability(bins: Sequence[Bin], ece: float, stem: Path) -> None:
     """
     confidence = [one["confidence"] for one in bins]
     examples = np.array([one["examples"] for one in bins])
-    figure = Figure(figsize=(3.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(COLUMN_INCHES, 3.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
     accuracies = [one["accuracy"] for one in bins]
-    above.plot(confidence, accuracies, "o-", color="tab:blue", markersize=4, linewidth=1)
+    above.plot(confidence, accuracies, "o-", color=BLUE)
     above.set(ylabel="share of right labels", xlim=(0, 1.02), ylim=(0, 1.02))
-    above.set_title(f"expected calibration error {ece:.3f}", fontsize=10)
-    below.bar(confidence, examples / examples.sum(), width=0.04, color="tab:blue")
+    above.set_title(f"expected calibration error {ece:.3f}")
+    below.bar(confidence, examples / examples.sum(), width=0.04, color=BLUE)
     below.set(xlabel="confidence: probability of the label", ylabel="share of texts")
-    for axes in (above, below):
-        axes.grid(alpha=0.3)
     save(figure, stem)
 
 
-def learning_bands(
-    panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], stem: Path
-) -> None:
-    """Draw validation accuracy over the epochs: the mean over runs, and a band from worst to best.
-
-    The legend names the first 20 lines of a panel.
+@styled()
+def reliability_of_corpora(panels: Mapping[str, Calibrated], stem: Path) -> None:
+    """Draw for several corpora how often predictions of a given confidence are right.
 
     Args:
-      panels: by title, the lines of a panel: by name, the accuracy of each epoch of each run.
+      panels: by title, a method.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
-    figure = Figure(figsize=(8, 3.2 * len(panels)), layout="constrained")
-    all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-    for axes, (title, lines) in zip(all_axes, panels.items(), strict=True):
-        for label, runs in lines.items():
-            accuracies = np.array(runs)
-            epochs = range(1, accuracies.shape[1] + 1)
-            (line,) = axes.plot(epochs, accuracies.mean(axis=0), marker="o", markersize=3)
-            line.set_label(_shown(f"{label}, n = {len(runs)}", _LONGEST_IN_LEGEND))
-            lowest, highest = accuracies.min(axis=0), accuracies.max(axis=0)
-            axes.fill_between(epochs, lowest, highest, color=line.get_color(), alpha=0.2)
-        axes.set(xlabel="epoch", ylabel="validation accuracy")
-        axes.set_title(_shown(title), fontsize=10)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        _add_legend(axes, loc="lower right")
+    figure, all_axes = grid(len(panels), columns=4, height=2)
+    for axes, (title, method) in zip(all_axes, panels.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
+        for bins in method.runs:
+            examples = np.array([one["examples"] for one in bins])
+            axes.scatter(
+                [one["confidence"] for one in bins],
+                [one["accuracy"] for one in bins],
+                s=1 + _LARGEST_DOT * examples / examples.sum(),
+                color=look(method.kind).colour,
+                alpha=0.5,
+                linewidth=0,
+                clip_on=False,
+            )
+        ticks = (0, 0.5, 1)
+        axes.set(xlim=(0, 1.04), ylim=(0, 1.04), xticks=ticks, yticks=ticks, aspect="equal")
+        axes.set_title(f"{_shown(title)}: ECE {method.ece:.3f}")
+    figure.supxlabel(
+        "confidence: probability of the label\n"
+        "A dot is a bin of a run; the larger, the more texts. "
+        "ECE: expected calibration error, mean over runs."
+    )
+    figure.supylabel("share of right labels")
     save(figure, stem)
 
 
+@styled()
+def learning_bands(panels: Mapping[str, Sequence[Curve]], stem: Path) -> None:
+    """Draw validation accuracy over the epochs: the mean over runs, and a band from worst to best.
+
+    Args:
+      panels: by title, the curves of a panel over epochs.
+      stem: the path without its suffix; `.svg` and `.png` are written.
+    """
+    figure, all_axes = _bands(panels)
+    for axes in all_axes:
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    figure.supxlabel(f"epoch\n{_BANDS}")
+    figure.supylabel("validation accuracy")
+    _label_curves(all_axes, panels)
+    save(figure, stem)
+
+
+@styled()
+def label_curves(panels: Mapping[str, Sequence[Curve]], stem: Path) -> None:
+    """Draw test accuracy over the number of training texts, as `learning_bands` does over epochs.
+
+    Args:
+      panels: by title, the curves of a panel over numbers of texts.
+      stem: the path without its suffix; `.svg` and `.png` are written.
+    """
+    figure, all_axes = _bands(panels)
+    for axes in all_axes:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    figure.supxlabel(f"training texts\n{_BANDS}. {_DAGGER}")
+    figure.supylabel("accuracy")
+    _label_curves(all_axes, panels)
+    save(figure, stem)
+
+
+@styled()
 def accuracy_over_time(panels: Mapping[str, Sequence[Point]], stem: Path) -> None:
     """Draw accuracy against seconds of training, with whiskers from the worst run to the best.
 
-    The legend names the first 20 points of a panel.
-
     Args:
-      panels: by title, the points of a panel, in the order of the legend.
+      panels: by title, the points of a panel.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
-    figure = Figure(figsize=(9, 3.6 * len(panels)), layout="constrained")
-    all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    figure, all_axes = grid(len(panels), columns=2, height=2.2)
     for axes, (title, points) in zip(all_axes, panels.items(), strict=True):
-        for number, point in enumerate(points):
-            whiskers = [[point.accuracy - point.lowest], [point.highest - point.accuracy]]
-            axes.errorbar(
-                point.seconds,
-                point.accuracy,
-                whiskers,
-                fmt=point.marker,
-                color=matplotlib.colormaps["tab20"](number % 20),
-                capsize=3,
-                label=_shown(point.label, _LONGEST_IN_LEGEND),
-            )
-        axes.set(xscale="log", xlabel="training (s)", ylabel="accuracy")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_locator(NullLocator())  # its labels would overlap
-        axes.set_title(_shown(title), fontsize=10)
-        axes.grid(alpha=0.3)
-        _add_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
+        _draw_points(axes, points)
+        axes.margins(x=0.15, y=0.2)  # room for the labels
+        axes.set_title(_shown(title))
+    figure.supxlabel(f"training (s)\nwhiskers: from the worst run to the best. {_DAGGER}")
+    figure.supylabel("accuracy")
+    for axes, points in zip(all_axes, panels.values(), strict=True):
+        label_points(axes, [_label(point) for point in points])
     save(figure, stem)
 
 
+@styled()
 def overview(points: Sequence[Point], title: str, stem: Path) -> None:
-    """Draw accuracy against seconds of training, with the name of each point beside it.
-
-    Names are above those points that no quicker one beats, and below the others.
+    """Draw accuracy against seconds of training, with names and accuracies beside the points.
 
     Args:
-      points: a few, since their names need room.
+      points: a few.
       title: of the figure.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    figure = Figure(figsize=(TEXT_INCHES, 3), layout="constrained")
     axes = figure.subplots()
-    best = 0.0
-    by_time = sorted(points, key=lambda point: point.seconds)
-    for point, colour in zip(by_time, cycle(_COLOURS)):
-        whiskers = [[point.accuracy - point.lowest], [point.highest - point.accuracy]]
-        axes.errorbar(
-            point.seconds,
-            point.accuracy,
-            whiskers,
-            fmt=point.marker,
-            color=colour,
-            markersize=10,
-        )
-        is_above = point.accuracy > best
-        axes.annotate(
-            f"{_shown(point.label, _LONGEST_BESIDE_POINT)}\n{point.accuracy:.3f}",
-            (point.seconds, point.accuracy),
-            xytext=(0, 9 if is_above else -9),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if is_above else "top",
-            fontsize=11,
-        )
-        best = max(best, point.accuracy)
-    axes.set(xscale="log", title=_shown(title))
-    axes.set_xlabel("training time (s, log scale)", fontsize=11)
-    axes.set_ylabel("accuracy", fontsize=11)
-    axes.margins(x=0.45, y=0.3)  # room for the names
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    _draw_points(axes, points, markersize=6)
+    axes.margins(x=0.25, y=0.2)  # room for the names
+    axes.set(xlabel=f"training (s)\n{_DAGGER}", ylabel="accuracy", title=_shown(title))
+    label_points(axes, [_label(point, f"\n{point.accuracy:.3f}") for point in points])
     save(figure, stem)
 
 
-def class_gains(gains: np.ndarray, class_names: Sequence[str], label: str, stem: Path) -> None:
+@styled()
+def class_gains(
+    gains: np.ndarray, class_names: Sequence[str], texts: np.ndarray, label: str, stem: Path
+) -> None:
     """Draw the gain of each class: a bar for the mean, a dot for each run.
 
     Of more than 100 classes, the 50 with the least gain and the 50 with the greatest are shown.
@@ -279,51 +330,100 @@ def class_gains(gains: np.ndarray, class_names: Sequence[str], label: str, stem:
     Args:
       gains: float[runs, classes].
       class_names: in the order of the columns.
+      texts: int[classes], how many were scored.
       label: what was measured, and what was subtracted from it; it may have two lines.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     order = np.argsort(gains.mean(axis=0), kind="stable")
-    lines = [_shown(line) for line in label.split("\n")]
+    lines = [_wrapped(line, TEXT_INCHES) for line in label.split("\n")]
+    lines.append("bars: mean over runs; dots: runs; in brackets: scored texts")
     if len(order) > _MOST_BARS:
         half = _MOST_BARS // 2
         lines.append(f"the {half} least and the {half} greatest of {len(order):,} classes")
         order = np.concatenate([order[:half], order[-half:]])
-    figure = Figure(figsize=(7, 1 + 0.22 * len(order)), layout="constrained")
+    figure = Figure(figsize=(TEXT_INCHES, 0.8 + 0.14 * len(order)), layout="constrained")
     axes = figure.subplots()
     for position, label_of_class in enumerate(order):
         of_class = gains[:, label_of_class]
-        axes.barh(position, of_class.mean(), color="tab:blue", alpha=0.6)
-        axes.plot(of_class, [position] * len(of_class), "k.", markersize=4)
-    names = [_shown(class_names[i], _LONGEST_NAME) for i in order]
-    axes.set_yticks(range(len(order)), names, fontsize=8)
+        axes.barh(position, of_class.mean(), color="0.75")
+        axes.plot(of_class, [position] * len(of_class), "k.", markersize=3)
+    names = [f"{_shown(class_names[i], _LONGEST_NAME)} ({texts[i]:,})" for i in order]
+    axes.set_yticks(range(len(order)), names)
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("\n".join(lines))
-    axes.grid(alpha=0.3, axis="x")
+    axes.grid(visible=False, axis="y")
     save(figure, stem)
 
 
+@styled()
 def save(figure: Figure, stem: Path) -> None:
     """Save a figure as `stem.svg` and `stem.png`; the same figure gives the same bytes.
 
     A figure that would be too large has fewer pixels to the inch.
     """
     svg, png = io.BytesIO(), io.BytesIO()
-    with warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph .* missing|Matplotlib currently does not support")
-        # "tight" keeps axis labels in the picture that long class names would push out of it.
-        figure.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None})
-        inches = max(figure.get_tightbbox().size)
-        dpi = min(_DPI, _MOST_PIXELS / inches)
-        figure.savefig(png, format="png", bbox_inches="tight", dpi=dpi)
+    # "tight" keeps axis labels in the picture that long class names would push out of it.
+    figure.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None})
+    inches = max(figure.get_tightbbox().size)
+    dpi = min(_DPI, _MOST_PIXELS / inches)
+    figure.savefig(png, format="png", bbox_inches="tight", dpi=dpi)
     atomic.write(stem.with_name(f"{stem.name}.svg"), svg.getvalue())
     atomic.write(stem.with_name(f"{stem.name}.png"), png.getvalue())
 
 
-def _add_legend(axes: Axes, **place: Any) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[:_MOST_IN_LEGEND], labels[:_MOST_IN_LEGEND], fontsize=7, **place)
+def _bands(panels: Mapping[str, Sequence[Curve]]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with the curves and bands of all panels."""
+    figure, all_axes = grid(len(panels), columns=2, height=2)
+    for axes, (title, curves) in zip(all_axes, panels.items(), strict=True):
+        for curve in curves:
+            colour, marker, line = look(curve.kind)
+            means = [np.mean(of_place) for of_place in curve.accuracies]
+            axes.plot(curve.places, means, line, color=colour, marker=marker, markersize=3)
+            lowest, highest = map(min, curve.accuracies), map(max, curve.accuracies)
+            axes.fill_between(
+                curve.places, list(lowest), list(highest), color=colour, alpha=0.2, linewidth=0
+            )
+        axes.set_title(_shown(title))
+    return figure, all_axes
+
+
+def _label_curves(all_axes: Sequence[Axes], panels: Mapping[str, Sequence[Curve]]) -> None:
+    labels = [[_label_of_curve(curve) for curve in curves] for curves in panels.values()]
+    label_ends(list(zip(all_axes, labels, strict=True)))
+
+
+def _label_of_curve(curve: Curve) -> Label:
+    last = curve.accuracies[-1]
+    name = _named(curve, f" ({len(last)})")
+    return Label(name, curve.places[-1], float(np.mean(last)), look(curve.kind).colour)
+
+
+def _draw_points(axes: Axes, points: Sequence[Point], markersize: float = 5) -> None:
+    for point in points:
+        colour, marker, _ = look(point.kind)
+        axes.plot(point.seconds, point.accuracy, marker, color=colour, markersize=markersize)
+        axes.plot([point.seconds] * 2, [point.lowest, point.highest], color=colour)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())  # its labels would overlap
+
+
+def _label(point: Point, detail: str = "") -> Label:
+    colour = look(point.kind).colour
+    return Label(_named(point, detail), point.seconds, point.accuracy, colour)
+
+
+def _named(method: Point | Curve, detail: str) -> str:
+    """Return the name of a method and a detail, in short lines."""
+    name = _shown(method.label, _LONGEST_LABEL) + (" †" if method.saw_validation else "")
+    return textwrap.fill(name, _LABEL_WIDTH) + detail
+
+
+def _wrapped(text: str, inches: float) -> str:
+    """Return a title in lines of at most `inches`."""
+    return textwrap.fill(_shown(text), int(_LETTERS_PER_INCH * inches))
 
 
 def _shown(text: str, longest: int = _LONGEST_LINE) -> str:
