@@ -29,6 +29,7 @@ KERAS_AT_THE_TOP = {
     "models.wide_deep",
     "serving.classifier",
     "training.devices",
+    "training.experts",
     "training.gradients",
     "training.inference",
     "training.trainer",

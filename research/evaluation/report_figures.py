@@ -58,7 +58,7 @@ def best_of_kinds(results: Iterable[Result]) -> list[Result]:
 
 
 def draw_overview(corpus: str, results: Sequence[Result], folder: Path) -> None:
-    """Draw accuracy against time, of the best of each model and the baseline it is compared with."""
+    """Draw accuracy against time, of the best of each model and the reference."""
     shown = best_of_kinds(result for result in results if result.is_network)
     if shown:
         reference = records.references(results)[results.index(shown[0])]
