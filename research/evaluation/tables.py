@@ -78,7 +78,8 @@ TEST_NOTE = (
 
 VALIDATION_NOTE = (
     "There is no test split, so the scores are of the validation split. Networks have the weights "
-    "of their last epoch, baselines the default hyperparameter. The best epoch would score higher, "
+    "of their last epoch, or of one chosen on a tenth of train that they did not learn from; "
+    "baselines have the default hyperparameter. The best epoch on validation would score higher, "
     "because it would be chosen on the scored examples. Nothing was chosen on these examples, "
     "except what results/LOG.md names."
 )
