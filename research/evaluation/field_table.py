@@ -20,9 +20,9 @@ NOTE = (
     "Test accuracy in percent, ± the standard deviation over seeds. Choices of ours were made "
     "within train; results/LOG.md names the exceptions. † learned from train + validation, other "
     "rows of ours from train only. news20 has no test split and is scored on validation, where "
-    "no epoch was chosen. Published figures were measured by others, mostly with texts cleaned otherwise; "
-    "transductive methods see the test texts without their labels, pretrained ones start from a "
-    "language model. Bold: the best of a column."
+    "no epoch was chosen. Published figures were measured by others, mostly with texts cleaned "
+    "otherwise; transductive methods see the test texts without their labels, pretrained ones "
+    "start from a language model. Bold: the best of a column."
 )
 CAPTION = (
     "Test accuracy in percent, with standard deviations over seeds as subscripts. † learned from "
