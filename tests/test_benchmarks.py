@@ -308,6 +308,7 @@ def test_repeated_texts_are_as_many_as_asked_for_and_none_is_stored():
 PEAKS = """
 import sys, time
 import numpy as np
+from benchmarks.peak_memory import PeakMemory
 
 with PeakMemory() as of_array:
     array = np.ones(8_000_000)  # 61 MB
