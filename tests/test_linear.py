@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import RidgeClassifier
 
 from research.models import linear
@@ -116,17 +117,27 @@ def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):
     assert chosen == pytest.approx([0.1, 1.0])
 
 
-def test_leave_one_out_is_what_fitting_without_the_text_gives():
-    """The closed form against its definition, for one text and one penalty."""
+@pytest.mark.parametrize("noise", [0.3, 3.0])
+def test_the_best_penalty_is_that_of_fitting_again_without_each_text(noise):
     generator = np.random.default_rng(0)
-    dense, targets = generator.normal(size=(12, 4)), generator.normal(size=12)
-    inverse = np.linalg.inv(dense @ dense.T + 0.5 * np.eye(12))
-    others = np.arange(12) != 5
-    weights = np.linalg.solve(
-        dense[others].T @ dense[others] + 0.5 * np.eye(4), dense[others].T @ targets[others]
-    )
-    error = targets[5] - dense[5] @ weights
-    assert (inverse @ targets)[5] / inverse[5, 5] == pytest.approx(error)
+    labels = np.arange(24) % 3
+    sparse = csr_matrix(np.eye(3)[labels] + generator.normal(0, noise, (24, 3)))
+    dense = generator.normal(size=(24, 4))
+    features = np.hstack([sparse.toarray(), dense]) / np.sqrt(1.6)
+    targets = 2 * np.eye(3)[labels] - 1
+    targets -= targets.mean(axis=0)
+
+    def error(penalty):
+        errors = []
+        for text in range(24):
+            others = np.arange(24) != text
+            products = features[others].T @ features[others] + penalty * np.eye(7)
+            weights = np.linalg.solve(products, features[others].T @ targets[others])
+            errors.append(targets[text] - features[text] @ weights)
+        return (np.array(errors) ** 2).mean()
+
+    shown = linear._best_penalty(linear._Features(sparse, dense), labels)
+    assert shown == min((0.1, 0.3, 1.0), key=error)
 
 
 def test_words_never_seen_say_nothing_although_they_have_a_vector():

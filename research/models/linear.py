@@ -24,7 +24,7 @@ PAIR_PLACES = 131_071
 PAIR_FACTOR = 4_099
 """Of the hash. Times the largest vocabulary, 2**19, it is below 2**31."""
 
-# Chosen by cross-validation within the train splits of seven corpora (results/LOG.md).
+# Chosen by cross-validation within the train splits of five corpora (results/LOG.md).
 _PAIRS, _VECTORS = 0.3, 0.3  # how much these features count, where words count 1
 _ODDS, _SMOOTHING = 0.07, 10_000.0
 _PENALTIES = (0.1, 0.3, 1.0)
