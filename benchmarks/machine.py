@@ -52,11 +52,6 @@ def use_cores(cores: int) -> list[int] | None:
     return chosen
 
 
-def cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def load_average() -> float | None:
     """Return the mean number of running processes over the last minute; None on Windows."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

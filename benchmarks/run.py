@@ -48,7 +48,7 @@ def main(
     """
     if processes < 1:
         raise ValueError(f"expected --processes of 1 or more, received {processes}; use 3")
-    cores = machine.cores()
+    cores = provenance.cpu_cores()
     threads = cores if threads is None else threads
     if not 1 <= threads <= cores:
         raise ValueError(f"expected --threads in 1 to {cores}, received {threads}; leave it out")

@@ -19,7 +19,7 @@ from benchmarks import machine, workload
 from benchmarks.peak_memory import PeakMemory
 from research.data import tokens
 from research.files import atomic
-from research.processes import backends, command
+from research.processes import backends, command, provenance
 from research.processes.child import run_python
 
 SIZES = (20_000, 200_000, 1_000_000)
@@ -70,7 +70,7 @@ def main(
     if only is not None:
         print(json.dumps(tokenize(only) if only in WAYS else measure(int(only))))
         return
-    cores = machine.cores()
+    cores = provenance.cpu_cores()
     load_before = machine.wait_until_quiet(cores)
     rows = [_in_a_process(str(documents)) for documents in sizes]
     tokenizing: dict[str, Any] = {"documents": TOKENIZED} | {way: [] for way in WAYS}

@@ -20,7 +20,7 @@ from benchmarks import machine
 from research.config import Config
 from research.data import corpora, tokens
 from research.files import atomic
-from research.processes import backends, command
+from research.processes import backends, command, provenance
 from research.processes.child import ChildFailed, run_python
 from research.serving import runtimes, self_check
 
@@ -78,9 +78,9 @@ def main(
             row["latency_ms"].append(measure())
     content = {
         "run": {"model": config.model, "corpus": config.corpus, "texts": len(texts)},
-        "machine": machine.describe(machine.cores(), cores, cores_used),
+        "machine": machine.describe(provenance.cpu_cores(), cores, cores_used),
         "load_before": load_before,
-        "doubts": machine.doubts(load_before, machine.cores(), []),
+        "doubts": machine.doubts(load_before, provenance.cpu_cores(), []),
         "processes": PROCESSES,
         "rows": [candidate.row for candidate in candidates],
     }

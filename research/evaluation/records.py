@@ -115,8 +115,11 @@ class Result:
 
     @property
     def seconds(self) -> float:
-        """The mean training time: of all epochs, or of all values of the hyperparameter."""
-        return float(np.mean([training_seconds(record["history"]) for record in self.records]))
+        """The training time of the quickest run: of all epochs, or of a hyperparameter's values.
+
+        Other work on the machine makes runs slower and never quicker.
+        """
+        return min(training_seconds(record["history"]) for record in self.records)
 
     @property
     def validation_accuracy(self) -> float:

@@ -105,7 +105,8 @@ def _machine(record: Record) -> str:
     environment = record["environment"][-1]
     device = environment["device"]
     if device.startswith("cpu"):
-        return f"{environment['processor']}, {environment['cpu_cores']} cores"
+        cores = environment["cpu_cores"]
+        return f"{environment['processor']}, {cores} core{'s' * (cores > 1)}"
     return str(device)
 
 

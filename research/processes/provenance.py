@@ -41,7 +41,7 @@ def environment(backend: str, device: str, packages: Iterable[str]) -> dict[str,
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": processor(),
-        "cpu_cores": os.cpu_count(),
+        "cpu_cores": cpu_cores(),
         "settings": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
     }
 
@@ -74,6 +74,11 @@ def _git(*arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(_PACKAGE), *arguments], capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+def cpu_cores() -> int:
+    """Return how many cores this process may run on; on macOS, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -1,7 +1,6 @@
 """The model card beside an artefact: what it was trained on, its scores, its limits and its use."""
 
 import inspect
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ Code: {licences["code"]}. Word vectors: {text(licences["vectors"])}. Texts: that
 ## Size and latency
 
 {size / 1e6:.1f} MB. Median latency: {latency},
-on {text(provenance.processor())} with {os.cpu_count()} cores,
+on {text(provenance.processor())} with {provenance.cpu_cores()} cores,
 timed during the check, when other programs may have run.
 
 Checked in a process of its own, with {", ".join(RUNTIMES[name].packages)} and without this package:
