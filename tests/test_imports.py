@@ -22,8 +22,10 @@ COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if "__main__" in pa
 
 # Whoever imports these has settled the backend, so they may import Keras at the top.
 KERAS_AT_THE_TOP = {
+    "models.expert_layers",
     "models.kim",
     "models.layers",
+    "models.randomness",
     "models.tutorial",
     "models.variables",
     "models.wide_deep",

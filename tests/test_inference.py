@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from research.models import registry
-from research.models.layers import Dropout
+from research.models.randomness import Dropout
 from research.models.variables import weight_values
 from research.training.devices import device_name
 from research.training.inference import predict_probabilities

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from research.models import layers
+from research.models import randomness
 
 pytestmark = pytest.mark.backend
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.backend
 
 def test_the_limit_of_initial_weights_is_that_of_keras():
     for shape in ((128, 4), (5, 8, 128)):
-        ours = ops.convert_to_numpy(layers.GlorotUniform(0, 0)(shape))
+        ours = ops.convert_to_numpy(randomness.GlorotUniform(0, 0)(shape))
         theirs = ops.convert_to_numpy(keras.initializers.GlorotUniform(seed=0)(shape))
         np.testing.assert_allclose(np.abs(ours).max(), np.abs(theirs).max(), rtol=0.02)
         np.testing.assert_allclose(ours.std(), theirs.std(), rtol=0.1)
@@ -26,7 +26,7 @@ def test_the_limit_of_initial_weights_is_that_of_keras():
 
 def test_seeds_and_streams_give_different_weights():
     drawn = [
-        ops.convert_to_numpy(layers.GlorotUniform(seed, stream)((3, 4))).tobytes()
+        ops.convert_to_numpy(randomness.GlorotUniform(seed, stream)((3, 4))).tobytes()
         for seed in range(3)
         for stream in range(3)
     ]
@@ -54,7 +54,7 @@ def reference_mask(shape, rate, seed, step):
 
 def mask(shape, rate, seed, step):
     seed_and_step = ops.convert_to_tensor(np.array([seed, step], "int32"))
-    return ops.convert_to_numpy(layers.keep_mask(shape, rate, seed_and_step))
+    return ops.convert_to_numpy(randomness.keep_mask(shape, rate, seed_and_step))
 
 
 SEEDS_AND_STEPS = [(0, 0), (0, 1), (1, 0), (7, 7), (2**31 - 1, 2**31 - 1)]
@@ -140,14 +140,16 @@ def test_no_two_of_many_seeds_and_steps_share_a_mask():
 
 def test_dropout_scales_what_it_keeps_so_that_the_mean_stays():
     for rate in (0.1, 0.5, 0.9):
-        dropped = ops.convert_to_numpy(layers.Dropout(rate, 0)(ops.ones((64, 512)), training=True))
+        dropped = ops.convert_to_numpy(
+            randomness.Dropout(rate, 0)(ops.ones((64, 512)), training=True)
+        )
         np.testing.assert_allclose(np.unique(dropped), [0, 1 / (1 - rate)], rtol=1e-6)
         # A unit is 1 / (1 - rate) with probability 1 - rate: its variance is rate / (1 - rate).
         assert abs(dropped.mean() - 1) < 4 * np.sqrt(rate / (1 - rate) / dropped.size)
 
 
 def test_each_training_step_of_dropout_takes_the_next_mask():
-    dropout = layers.Dropout(0.5, seed=3)
+    dropout = randomness.Dropout(0.5, seed=3)
     for step in range(3):
         dropped = ops.convert_to_numpy(dropout(ops.ones((4, 8)), training=True))
         np.testing.assert_array_equal(dropped != 0, reference_mask((4, 8), 0.5, 3, step))
@@ -155,17 +157,17 @@ def test_each_training_step_of_dropout_takes_the_next_mask():
 
 def test_dropout_does_nothing_in_inference_or_at_rate_zero():
     units = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
-    dropout = layers.Dropout(0.5, 0)
+    dropout = randomness.Dropout(0.5, 0)
     np.testing.assert_array_equal(ops.convert_to_numpy(dropout(units, training=False)), units)
     np.testing.assert_array_equal(ops.convert_to_numpy(dropout(units)), units)
-    never = layers.Dropout(0.0, 0)
+    never = randomness.Dropout(0.0, 0)
     np.testing.assert_array_equal(ops.convert_to_numpy(never(units, training=True)), units)
     dropped = ops.convert_to_numpy(dropout(units, training=True))  # no step was used up
     np.testing.assert_array_equal(dropped != 0, reference_mask((4, 8), 0.5, 0, 0))
 
 
 def test_word_dropout_turns_words_into_padding_while_training():
-    layer = layers.WordDropout(0.3, seed=1)
+    layer = randomness.WordDropout(0.3, seed=1)
     words = np.random.default_rng(2).integers(1, 50, (40, 50), "int32")
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(words)), words)
     first, second = (ops.convert_to_numpy(layer(words, training=True)) for _ in range(2))

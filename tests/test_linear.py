@@ -191,12 +191,12 @@ def test_a_single_class_is_refused():
 def test_the_layer_computes_the_same_scores():
     from keras import ops
 
-    from research.models import layers
+    from research.models import expert_layers
 
     token_ids, labels = texts()
     token_ids[3] = 0  # a text without words
     fitted = fit(token_ids, labels)
-    layer = layers.LinearScores(*fitted)
+    layer = expert_layers.LinearScores(*fitted)
     for length in (150, 64, 1):  # with words that occur up to 150 times
         scores, idf = layer(token_ids[:, :length])
         expected = scores_by_hand(fitted, token_ids[:, :length])

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from research.models import registry
-from research.models.layers import Dropout, GlorotUniform
 from research.models.options import ModelOptions
+from research.models.randomness import Dropout, GlorotUniform
 from research.models.variables import weight_values
 from research.training import trainer as trainer_module
 from research.training.inference import predict_probabilities

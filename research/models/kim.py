@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from research.models.layers import Dropout, GlorotUniform, embedding_layer, logits_layer
+from research.models.layers import embedding_layer, logits_layer
 from research.models.options import ModelOptions
+from research.models.randomness import Dropout, GlorotUniform
 
 _WIDTHS = (3, 4, 5)
 _FILTERS = 100

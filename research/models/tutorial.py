@@ -4,14 +4,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from research.models.layers import (
-    Dropout,
-    GlorotUniform,
-    PooledConv1D,
-    embedding_layer,
-    logits_layer,
-)
+from research.models.layers import PooledConv1D, embedding_layer, logits_layer
 from research.models.options import ModelOptions
+from research.models.randomness import Dropout, GlorotUniform
 
 
 class TutorialCNN(keras.Model):

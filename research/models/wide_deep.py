@@ -4,17 +4,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from research.models.layers import (
-    Dropout,
-    GlorotUniform,
-    LinearScores,
-    ProductOfExperts,
-    WordDropout,
-    embedding_layer,
-    logits_layer,
-)
+from research.models.expert_layers import LinearScores, ProductOfExperts
+from research.models.layers import embedding_layer, logits_layer
 from research.models.linear import PAIR_PLACES, LinearClassifier
 from research.models.options import ModelOptions
+from research.models.randomness import Dropout, GlorotUniform, WordDropout
 
 _WIDTHS = (1, 3)
 _FILTERS = 128

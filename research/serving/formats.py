@@ -211,7 +211,7 @@ def _plain_layer(layer: Any) -> Any:
     """
     import keras
 
-    from research.models import layers
+    from research.models import layers, randomness
 
     match layer:
         case layers.Embedding():
@@ -222,9 +222,9 @@ def _plain_layer(layer: Any) -> Any:
             )
             pooling = keras.layers.MaxPooling1D(layer.pool_size)
             return keras.Sequential([convolution, pooling], name=layer.name)
-        case layers.WordDropout():
+        case randomness.WordDropout():
             pass  # a Dropout, but of whole words, which Keras does not have
-        case layers.Dropout():
+        case randomness.Dropout():
             return keras.layers.Dropout(layer.rate, name=layer.name)
         case keras.layers.Conv1D() | keras.layers.Dense():
             config = layer.get_config() | {"kernel_initializer": "glorot_uniform"}
