@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from research.data import word_vectors
+from research.data import tokens, word_vectors
 from research.data.corpora import CorpusSource
 from research.models.options import ModelOptions
 from research.training import run_folder
@@ -38,6 +38,8 @@ class Config:
     """Words kept, the most frequent of the train split; padding and [UNK] count as two."""
     sequence_length: int = 200
     """Tokens kept of each text, from its beginning, at most."""
+    split: tokens.SplitAt = "whitespace"
+    """Where texts are split into tokens. For languages without spaces between words: character."""
 
     vectors: str = "glove.6B.50d"
     """Word vectors: glove.6B.50d, glove.6B.100d, glove.6B.100d-partial (341,479 of its 400,000
@@ -74,8 +76,13 @@ class Config:
     is the validation split that is scored, nine-tenths-of-train chooses on the other tenth."""
     epochs: int = 20
     """Passes over the train split, at most."""
-    monitor: Literal["accuracy", "loss"] = "accuracy"
-    """What makes an epoch the best one: the highest accuracy or the least loss."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """With balanced, an example counts the more the rarer its class: all classes together count the
+    same. Rare classes are found more often, and frequent ones less often."""
+    monitor: Literal["accuracy", "macro-f1", "loss", "auto"] = "accuracy"
+    """What makes an epoch the best one on validation: the highest accuracy, the highest macro-F1 or
+    the least loss. With auto, macro-F1 if the largest class has more than ten times the texts of
+    the smallest one or classes are weighted, and otherwise the loss."""
     patience: int | None = None
     """Stop after this many epochs without a better one; never, unless it is given."""
     seed: int = 0

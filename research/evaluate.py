@@ -57,7 +57,9 @@ def main(
     checkpoint = checkpoint or ("last" if chosen_on_split else "best")
     with checkpoints.opened(run, checkpoint) as opened:
         classifier = Classifier.of(opened)
-    token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
+    token_ids = tokens.encode_cached(
+        split.texts, classifier.vocabulary, config.sequence_length, config.split
+    )
     probabilities = predict_probabilities(classifier.model, token_ids)
     scores = {
         "split": split.name,

@@ -16,14 +16,14 @@ import tyro
 
 from research import experiments
 from research.config import Config
-from research.data import corpora, splits, tokens, word_vectors
+from research.data import corpora, doubts, splits, tokens, word_vectors
 from research.data.corpora import Corpus, Split
 from research.evaluation import figures, metrics
 from research.models import registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.processes.stopping import StopRequest
-from research.training import checkpoints, run_folder
+from research.training import checkpoints, class_balance, run_folder
 from research.training.checkpoints import Position, Saver
 from research.training.progress import Display
 
@@ -49,6 +49,7 @@ class Data:
       vocabulary: the words by token id.
       embeddings: float32[vocabulary_size, embedding_dim].
       class_names: by label.
+      class_weights: float32[classes], how much an example counts; None for 1.
       description: the content of `data.json`, as far as it is known without the model.
     """
 
@@ -59,6 +60,7 @@ class Data:
     vocabulary: list[str]
     embeddings: np.ndarray
     class_names: list[str]
+    class_weights: np.ndarray | None
     description: dict[str, Any]
 
 
@@ -97,7 +99,7 @@ def train(
 
         data = prepare_data(config)
         model, seconds = build_model(config, data)
-        trainer = build_trainer(config, model, len(data.labels))
+        trainer = build_trainer(config, model, data)
         description = data.description | {"parameters": model.count_params()}
         run_folder.check_same_data(run, description)
         position = Position(preparation_seconds=seconds)
@@ -115,7 +117,7 @@ def train(
         saver.write_inputs()
         history = fit(trainer, data, config, saver, position, stop)
         figures.learning_curves(history, run / "learning_curves")
-    best = best_epoch(history, config.monitor)
+    best = best_epoch(history, monitor_of(config, data.labels))
     print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
 
@@ -124,9 +126,11 @@ def prepare_data(config: Config) -> Data:
     """Load the corpus, turn its texts into integers, and look up the word vectors."""
     corpus = corpora.load(config.corpus_source)
     learned, held_out = divide(corpus, config)
-    vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size)
-    token_ids = tokens.encode_cached(learned.texts, vocabulary, config.sequence_length)
-    validation_ids = tokens.encode_cached(held_out.texts, vocabulary, config.sequence_length)
+    vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size, config.split)
+    token_ids, validation_ids = (
+        tokens.encode_cached(split.texts, vocabulary, config.sequence_length, config.split)
+        for split in (learned, held_out)
+    )
     if registry.MODELS[config.model].any_length:  # the longest text may be shorter
         token_ids = token_ids[:, : max(1, np.count_nonzero(token_ids.any(axis=0)))]
     print(
@@ -139,6 +143,12 @@ def prepare_data(config: Config) -> Data:
         vectors, vocabulary, missing=config.missing_vectors, seed=config.seed
     )
     found = len(vocabulary) - len(missing)
+    for doubt in [
+        *(doubts.about_language(learned.texts) if config.split == "whitespace" else []),
+        *doubts.about_tokens(token_ids, validation_ids, config.sequence_length),
+        *doubts.about_validation(len(validation_ids)),
+    ]:
+        print(f"warning: {doubt}", flush=True)
     print(
         f"vectors {escape.terminal(config.vectors)}: {embeddings.shape[1]} dimensions, "
         f"{found:,} words found, {len(missing):,} not",
@@ -154,6 +164,9 @@ def prepare_data(config: Config) -> Data:
         "vectors": {"name": config.vectors, "found": found, "missing": len(missing)},
         "vectors_digest": vectors.digest,
     }
+    weights = None
+    if config.class_weight == "balanced":
+        weights = class_balance.balanced_weights(learned.labels, len(corpus.class_names))
     return Data(
         token_ids=token_ids,
         labels=learned.labels,
@@ -162,6 +175,7 @@ def prepare_data(config: Config) -> Data:
         vocabulary=vocabulary,
         embeddings=embeddings,
         class_names=corpus.class_names,
+        class_weights=weights,
         description=description,
     )
 
@@ -198,16 +212,19 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
         config.model_options,
         linear_part,
     )
+    if linear_part is not None and data.class_weights is not None:
+        experts = model.get_layer("experts")
+        experts.log_class_weights.assign(np.log(data.class_weights))
     return model, seconds
 
 
-def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Trainer":
+def build_trainer(config: Config, model: "keras.Model", data: Data) -> "Trainer":
     """Return what trains the model, with its optimizer and learning rate."""
     from research.training.trainer import Trainer  # after the backend is settled
 
-    steps = config.epochs * math.ceil(examples / config.batch_size)
+    steps = config.epochs * math.ceil(len(data.labels) / config.batch_size)
     decay_steps = steps if config.learning_rate_schedule == "linear" else None
-    return Trainer(model, config.optimizer, config.learning_rate, decay_steps)
+    return Trainer(model, config.optimizer, config.learning_rate, decay_steps, data.class_weights)
 
 
 def check_same_options(run: Path, given: Config) -> None:
@@ -259,6 +276,7 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train epoch by epoch, with a checkpoint after each, and return the history."""
     steps = math.ceil(len(data.labels) / config.batch_size)
+    monitor = monitor_of(config, data.labels)
     with Display(config.epochs, steps) as display:
         while not is_complete(position, config):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
@@ -275,7 +293,7 @@ def fit(
             if position.epoch == 0:
                 record["preparation_seconds"] = position.preparation_seconds
             history = [*position.history, record]
-            best = best_epoch(history, config.monitor)
+            best = best_epoch(history, monitor)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = trainer.weights() if best is record else None
             saver.save(position, trainer.state(), best_weights)
@@ -322,20 +340,35 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
     from research.training.inference import predict_probabilities
 
     if registry.MODELS[config.model].has_linear_part:
-        experts.fit_exponents(model, data.validation_ids, data.validation_labels)
+        experts.fit_exponents(
+            model, data.validation_ids, data.validation_labels, data.class_weights
+        )
     probabilities = predict_probabilities(model, data.validation_ids)
     scores = metrics.scores(data.validation_labels, probabilities)
     return {f"validation_{name}": value for name, value in scores.items()}
 
 
+def monitor_of(config: Config, labels: np.ndarray) -> str:
+    """Return what makes an epoch the best one: "accuracy", "macro-f1" or "loss".
+
+    Args:
+      config: the options.
+      labels: int32[examples], of the examples to learn from.
+    """
+    if config.monitor != "auto":
+        return config.monitor
+    uneven = config.class_weight == "balanced" or class_balance.is_uneven(labels)
+    return "macro-f1" if uneven else "loss"
+
+
 def best_epoch(history: list[dict[str, Any]], monitor: str) -> dict[str, Any]:
-    """Return the epoch with the highest validation accuracy or the least loss, the first of equals.
+    """Return the epoch with the best score on validation, the first of equals.
 
     Args:
       history: a record for each epoch.
-      monitor: "accuracy" or "loss".
+      monitor: "accuracy", "macro-f1" or "loss".
     """
-    name, sign = f"validation_{monitor}", 1 if monitor == "loss" else -1
+    name, sign = f"validation_{monitor.replace('-', '_')}", 1 if monitor == "loss" else -1
     return min(history, key=lambda record: sign * record[name])
 
 

@@ -96,7 +96,9 @@ class Classifier:
             )
         if len(texts) == 0:
             return np.zeros((0, len(self.classes)), "float32")
-        token_ids = tokens.encode(texts, self.vocabulary, self.config.sequence_length)
+        token_ids = tokens.encode(
+            texts, self.vocabulary, self.config.sequence_length, self.config.split
+        )
         return predict_probabilities(self.model, token_ids)
 
 
