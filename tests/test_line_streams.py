@@ -68,5 +68,5 @@ def test_a_line_has_a_limit(monkeypatch):
     monkeypatch.setattr(line_streams, "MAX_CHARACTERS", 40)
     monkeypatch.setattr(line_streams, "_BYTES_AT_A_TIME", 10)
     assert list(read_arriving(io.BytesIO(b"x" * 40), "a pipe")) == [["x" * 40]]
-    with pytest.raises(ValueError, match="at most 40 bytes in a line of a pipe, .* in line 2;"):
+    with pytest.raises(ValueError, match=r"at most 40 bytes in a line of a pipe, .* in line 2;"):
         list(read_arriving(io.BytesIO(b"a\n" + b"x" * 60), "a pipe"))
