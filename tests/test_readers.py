@@ -328,7 +328,7 @@ def parquet_with(text: bytes) -> bytes:
         ("jsonl", b'{"text": "a", "label": "b"}\n["a", "b"]\n', "in line 2 of .*a list"),
         ("jsonl", rb'{"text": "\ud800", "label": "b"}', "valid Unicode in line 1"),
         ("parquet", b"text,label\na,b\n", "expected a Parquet file"),
-        ("parquet", parquet_with(b"\xff"), "text in UTF-8 .*byte 0xff"),
+        ("parquet", parquet_with(b"\xff"), "text in UTF-8 .*Invalid UTF8"),
     ],
 )
 def test_a_file_of_another_form(kind: str, content: bytes, message: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Every row of the file is returned or refused; only blank lines between rows are 
 columns, only those that are wanted are kept.
 """
 
+import contextlib
 import csv
 import json
 import operator
@@ -11,7 +12,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -41,6 +42,23 @@ def read_columns(kind: str, path: Path, wanted: list[str]) -> list[list[Any]]:
         of the columns exactly once.
       OSError: there is no such file, or it could not be read.
     """
+    check_file(kind, path)
+    read = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[kind]
+    columns: list[list[Any]] = [[] for _ in wanted]
+    with long_fields():
+        for row in read(path, wanted):
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+    return columns
+
+
+def check_file(kind: str, path: Path) -> None:
+    """Check that there is a regular file, and that it is not empty.
+
+    Raises:
+      ValueError: it is a folder, a pipe, a socket or a device, or is empty.
+      OSError: there is no such file.
+    """
     size = path.stat().st_size
     if not path.is_file():
         what = "the folder" if path.is_dir() else "a pipe, a socket or a device:"
@@ -52,35 +70,58 @@ def read_columns(kind: str, path: Path, wanted: list[str]) -> list[list[Any]]:
         raise ValueError(
             f"expected documents in {shown(path)}, received an empty file; check the path"
         )
-    read = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[kind]
-    columns: list[list[Any]] = [[] for _ in wanted]
-    previous_limit = csv.field_size_limit(text_files.MAX_CHARACTERS)  # of the whole process
+
+
+@contextlib.contextmanager
+def long_fields() -> Iterator[None]:
+    """Let the process read fields of a CSV up to the length of the longest text."""
+    previous_limit = csv.field_size_limit(text_files.MAX_CHARACTERS)
     try:
-        for row in read(path, wanted):
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
+        yield
     finally:
         csv.field_size_limit(previous_limit)
-    return columns
 
 
 # --- CSV and TSV ---------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
+class CsvTable(NamedTuple):
+    """An open CSV file: what separates its fields, its header, and the fields of each row."""
+
+    delimiter: str
+    header: list[str]
+    rows: Iterator[list[str]]
+
+
+def open_csv(path: Path) -> CsvTable:
+    """Open a CSV or TSV file, and read its header.
+
+    Raises:
+      ValueError: the file is not CSV in UTF-8. While rows are read: one has not as many fields as
+        the header.
+      OSError: it could not be read.
+    """
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     records = _csv_records(path, delimiter)
     _, header = next(records, (range(0), []))
-    _check_columns(path, wanted, header, _other_form(delimiter.join(header), delimiter))
-    pick = operator.itemgetter(*map(header.index, wanted))
-    for lines, record in records:
-        if len(record) != len(header):
-            raise ValueError(
-                f"expected as many fields as in the header ({len(header):,}) in "
-                f"{_place(path, lines)}, received {len(record):,}; put a field with "
-                f"{_DELIMITERS[delimiter][0]} or line breaks in it into double quotes"
-            )
-        yield pick(record)
+
+    def rows() -> Iterator[list[str]]:
+        for lines, record in records:
+            if len(record) != len(header):
+                raise ValueError(
+                    f"expected as many fields as in the header ({len(header):,}) in "
+                    f"{_place(path, lines)}, received {len(record):,}; put a field with "
+                    f"{_DELIMITERS[delimiter][0]} or line breaks in it into double quotes"
+                )
+            yield record
+
+    return CsvTable(delimiter, header, rows())
+
+
+def _read_csv(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
+    delimiter, header, rows = open_csv(path)
+    check_columns(path, wanted, header, _other_form(delimiter.join(header), delimiter))
+    yield from map(operator.itemgetter(*map(header.index, wanted)), rows)
 
 
 def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[range, list[str]]]:
@@ -132,18 +173,32 @@ def _other_form(header: str, delimiter: str) -> str:
 # --- JSONL ---------------------------------------------------------------------------------------
 
 
-def _read_jsonl(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
+def read_objects(path: Path, wanted: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each line of a JSONL file that is not blank, and the object in it.
+
+    Args:
+      path: the file.
+      wanted: the keys whose values must be valid Unicode.
+
+    Raises:
+      ValueError: a line is no JSON object, or has a key twice.
+      OSError: the file could not be read.
+    """
     decoder = json.JSONDecoder(object_pairs_hook=_object_of)
-    first_names: list[str] = []
-    missing = set(wanted)
     for number, line in enumerate(text_files.read_lines(path), start=1):
         if line.strip(" \t\r\n"):
-            row = _json_object(decoder, line, f"line {number:,} of {shown(path)}", wanted)
-            first_names = first_names or list(row)
-            missing -= row.keys()
-            yield tuple(row.get(column) for column in wanted)
+            yield line, _json_object(decoder, line, f"line {number:,} of {shown(path)}", wanted)
+
+
+def _read_jsonl(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
+    first_names: list[str] = []
+    missing = set(wanted)
+    for _, row in read_objects(path, wanted):
+        first_names = first_names or list(row)
+        missing -= row.keys()
+        yield tuple(row.get(column) for column in wanted)
     if missing:
-        _check_columns(path, [name for name in wanted if name in missing], first_names)
+        check_columns(path, [name for name in wanted if name in missing], first_names)
 
 
 def _json_object(
@@ -188,7 +243,19 @@ def _not_json(place: str, received: str) -> ValueError:
 # --- Parquet -------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
+def read_batches(path: Path, wanted: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, 1,000 at a time.
+
+    A file without rows gives one batch without rows, which has the columns.
+
+    Args:
+      path: the file.
+      wanted: the names of the columns; None for all.
+
+    Raises:
+      ValueError: it is no Parquet file, is damaged, or has not each of the columns exactly once.
+      OSError: it could not be opened.
+    """
     with path.open("rb") as start:
         if start.read(len(text_files.PARQUET)) != text_files.PARQUET:
             raise ValueError(
@@ -197,11 +264,12 @@ def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
             )
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20) as file:  # reads in pieces
-            _check_columns(path, wanted, file.schema_arrow.names)
+            check_columns(path, wanted or [], file.schema_arrow.names)
+            if file.metadata.num_rows == 0:
+                yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
             for batch in file.iter_batches(columns=wanted, batch_size=1000):
-                yield from zip(
-                    *(batch.column(column).to_pylist() for column in wanted), strict=True
-                )
+                batch.validate(full=True)  # text is UTF-8
+                yield batch
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
@@ -210,10 +278,20 @@ def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
         ) from error
 
 
+def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
+    for batch in read_batches(path, wanted):
+        yield from zip(*(batch.column(column).to_pylist() for column in wanted), strict=True)
+
+
 # --- columns -------------------------------------------------------------------------------------
 
 
-def _check_columns(path: Path, wanted: list[str], present: list[str], advice: str = "") -> None:
+def check_columns(path: Path, wanted: list[str], present: list[str], advice: str = "") -> None:
+    """Check that each of the wanted columns is present exactly once.
+
+    Raises:
+      ValueError: one is not. The message ends with the advice.
+    """
     for column in wanted:
         if present.count(column) != 1:
             raise ValueError(
