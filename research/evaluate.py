@@ -7,6 +7,7 @@ reliability diagram into the run folder.
 import csv
 import io
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from research.config import Config
-from research.data import corpora, tokens
-from research.data.corpora import Split
-from research.evaluation import calibration, figures, label_errors, metrics, records
+from research.data import corpora, splits, tokens
+from research.data.corpora import Corpus, Split
+from research.evaluation import calibration, comparison, figures, label_errors, metrics, records
 from research.evaluation.label_errors import Suspicious
 from research.files import atomic, locks, npz, sealed
 from research.processes import backends, command, escape
@@ -38,6 +39,7 @@ def main(
     checkpoint: Literal["best", "last"] | None = None,
     corpus_path: Path | None = None,
     record: Path | None = None,
+    compare: bool = True,
 ) -> None:
     """Scores a run on the test split of its corpus, and shows where it errs.
 
@@ -50,6 +52,7 @@ def main(
         was chosen on the scored examples, as without a test split.
       corpus_path: where the corpus is, if it has moved since the training.
       record: a JSON file to write as well, with all that a table of results needs from the run.
+      compare: train a linear SVM on the same splits and say whether the run is better.
     """
     keep_freed_memory()
     backend = backends.select()
@@ -58,7 +61,8 @@ def main(
     from research.training.inference import predict_probabilities
 
     config = Config.read(run)
-    split = load_split(run, config, corpus_path)
+    corpus = load_corpus(run, config, corpus_path)
+    split = corpus.splits.get("test", corpus.splits["validation"])
     chosen_on_split = split.name == "validation" and config.train_on == "train"
     checkpoint = checkpoint or ("last" if chosen_on_split else "best")
     with checkpoints.opened(run, checkpoint) as opened:
@@ -79,6 +83,11 @@ def main(
         "backend": backend,
         "device": device_name(),
     }
+    if compare:
+        learned = replace_train(corpus.splits, config)
+        scores["baseline"] = comparison.with_linear_svm(
+            learned, corpus.class_names, scores["predictions"]
+        )
     with locks.hold(run / ".evaluation.lock"):  # so that all files are of one evaluation
         write_results(run, scores, split.labels, probabilities)
         suspicious = label_errors.find(split.labels, probabilities)
@@ -88,6 +97,8 @@ def main(
         print_scores(scores)
         print_suspicious(split, probabilities, suspicious, classifier.classes)
         print_mistakes(split, probabilities, suspicious, classifier.classes)
+        if compare:
+            print(f"\n{comparison.sentence(scores['baseline'])}")
         sys.stdout.flush()  # whatever happens to the picture, the scores are out
         predictions = probabilities.argmax(axis=1)
         stem = run / "confusion_matrix"
@@ -99,8 +110,8 @@ def main(
     )
 
 
-def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
-    """Return the test split of the corpus of a run; the validation split if there is no test split.
+def load_corpus(run: Path, config: Config, corpus_path: Path | None) -> Corpus:
+    """Return the corpus of a run, with all its splits.
 
     Raises:
       FileNotFoundError: `run` is no run folder, or the corpus is not at its place.
@@ -115,7 +126,15 @@ def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
             f"digest {corpus.digest}; restore the corpus, or give its place with --corpus-path"
         )
-    return corpus.splits.get("test", corpus.splits["validation"])
+    return corpus
+
+
+def replace_train(of_corpus: Mapping[str, Split], config: Config) -> dict[str, Split]:
+    """Return the splits, with the part of train that the run learned from."""
+    train = of_corpus["train"]
+    if config.train_examples is not None:
+        train = train.part(splits.draw(train.labels, config.train_examples, config.seed))
+    return {**of_corpus, "train": train}
 
 
 def write_results(

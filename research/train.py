@@ -4,6 +4,7 @@
 """
 
 import math
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -70,6 +71,7 @@ def train(
     run_dir: Path | None = None,
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    corpus: Corpus | None = None,
 ) -> Path:
     """Train and return the run folder.
 
@@ -79,6 +81,7 @@ def train(
       run_dir: the run folder; None for a new one under `runs/`.
       resume: continue the run in `run_dir` if it has begun.
       stop: asked every few steps; if True, the run is saved and left.
+      corpus: with train and validation; None for the one that the options name.
 
     Raises:
       ValueError, OSError: an option, a file or the loss is not as it must be.
@@ -97,7 +100,7 @@ def train(
         what = f"continuing {escape.terminal(run)}" if has_begun else f"training {experiment!r}"
         print(f"{what} with {backend} on {device_name()}", flush=True)
 
-        data = prepare_data(config)
+        data = prepare_data(corpus or corpora.load(config.corpus_source), config)
         model, seconds = build_model(config, data)
         trainer = build_trainer(config, model, data)
         description = data.description | {"parameters": model.count_params()}
@@ -122,9 +125,8 @@ def train(
     return run
 
 
-def prepare_data(config: Config) -> Data:
-    """Load the corpus, turn its texts into integers, and look up the word vectors."""
-    corpus = corpora.load(config.corpus_source)
+def prepare_data(corpus: Corpus, config: Config) -> Data:
+    """Turn the texts of a corpus into integers, and look up the word vectors."""
     learned, held_out = divide(corpus, config)
     vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size, config.split)
     token_ids, validation_ids = (
@@ -411,7 +413,7 @@ def how_to_resume(run: Path) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """Trains EXPERIMENT (newsgroups, unless you name another) and writes a run folder."""
+    """What a run is made of, and where it is written."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
     run_dir: Path | None = None
@@ -424,37 +426,68 @@ class Options:
 def main() -> None:
     """Parse the command line, train, and print the run folder as the last line."""
     keep_freed_memory()
-    experiment, options = parse(sys.argv[1:])
+    named, options = parse(sys.argv[1:])
+    name = named or filed_under(options.config)
     stop = StopRequest()
     try:
-        run = train(experiment, options.config, options.run_dir, options.resume, stop)
+        run = train(name, options.config, options.run_dir, options.resume, stop)
     except Interrupted as interrupted:
         print(escape.terminal(interrupted), file=sys.stderr)
         sys.exit(128 + (stop.signal or 0))
+    if not named and options.config.corpus != Config().corpus:
+        evaluate(run)
     print(f"run: {escape.terminal(run)}")
 
 
-def parse(arguments: list[str]) -> tuple[str, Options]:
-    """Return the experiment and the options; those of a run to resume come from its folder."""
-    is_named = bool(arguments) and not arguments[0].startswith("-")
-    experiment = arguments[0] if is_named else "newsgroups"
-    arguments = arguments[1:] if is_named else arguments
-    names = "|".join(experiments.EXPERIMENTS)
+def filed_under(config: Config) -> str:
+    """Return the name of a run for which no experiment was named: that of its corpus."""
+    if config.corpus == Config().corpus:
+        return "newsgroups"
+    return config.corpus
+
+
+def evaluate(run: Path) -> None:
+    """Score a run on its test split in a process of its own, which alone opens that split.
+
+    Exits with the code of that process if it fails.
+    """
+    print()
+    sys.stdout.flush()
+    code = subprocess.call([sys.executable, "-m", "research.evaluate", str(run)])
+    if code:
+        sys.exit(f"error: trained, but not evaluated; repeat: python -m research.evaluate {run}")
+
+
+def parse(arguments: list[str]) -> tuple[str | None, Options]:
+    """Return the experiment, if one is named, and the options.
+
+    Without a name they are those of `best` if a corpus is given, and otherwise the tutorial's. The
+    options of a run to resume come from its folder.
+    """
+    named = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    arguments = arguments[1:] if named else arguments
+    has_corpus = any(argument.split("=")[0] == "--corpus" for argument in arguments)
+    experiment = named or ("best" if has_corpus else "newsgroups")
 
     def parsed(default: Config) -> Options:
-        prog = f"{command.program()} [{names}]"
-        return tyro.cli(Options, args=arguments, default=Options(default), prog=prog)
+        return tyro.cli(
+            Options,
+            args=arguments,
+            default=Options(default),
+            prog=f"{command.program()} [EXPERIMENT]",
+            description=f"Trains a model and writes a run folder.\n\n{experiments.overview()}",
+        )
 
     options = parsed(experiments.get(experiment))
     if not options.resume:
-        return experiment, options
+        return named, options
     if options.run_dir is None:
         raise ValueError(
             "expected --run-dir with --resume, received none; give the run to continue"
         )
     if (options.run_dir / "config.json").exists():
         options = parsed(Config.read(options.run_dir))
-    return experiment, options
+    return named, options
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def sentence(comparison: Comparison) -> str:
 
 
 def _validation_accuracy(scored: Mapping[str, Any]) -> float:
-    return max(line["validation_accuracy"] for line in scored["history"])
+    return max(float(line["validation_accuracy"]) for line in scored["history"])
 
 
 def _right(predictions: Mapping[str, str]) -> np.ndarray:
