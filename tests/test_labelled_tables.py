@@ -117,6 +117,23 @@ def test_types_and_metadata_of_parquet_stay(tmp_path):
     assert found["probability"].to_pylist() == [0.25, 0.25]
 
 
+def test_a_large_group_of_rows_is_read_and_written_in_pieces(tmp_path):
+    source, target = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    table = pa.table({"text": ["orbit moon rocket " * 50] * 40_000})  # 36 MB
+    pyarrow.parquet.write_table(table, source, use_dictionary=False, compression="none")
+    del table
+    pool, taken = pa.default_memory_pool(), []
+    before = pool.bytes_allocated()
+
+    def label(texts):
+        taken.append(pool.bytes_allocated() - before)
+        return by_length(texts)
+
+    assert pyarrow.parquet.read_metadata(source).num_row_groups == 1
+    labelled_tables.write(source, target, "text", label)
+    assert max(taken) < 10e6
+
+
 # --- all of them ---------------------------------------------------------------------------------
 
 

@@ -263,7 +263,8 @@ def read_batches(path: Path, wanted: list[str] | None = None) -> Iterator[pa.Rec
                 "check the path, or choose csv or jsonl as the corpus"
             )
     try:
-        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20) as file:  # reads in pieces
+        # In pieces of 1 MiB; `pre_buffer` would load a whole group of rows.
+        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             check_columns(path, wanted or [], file.schema_arrow.names)
             if file.metadata.num_rows == 0:
                 yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
