@@ -75,7 +75,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 _ABOUT_VARIANTS = {
-    "": "the tutorial's network, GloVe vectors of 50 dimensions, frozen",
+    "": "the tutorial's network, frozen GloVe vectors of 50 dimensions; tutorial has 100, "
+    "tutorial-50d 50",
     "-finetuned": "the vectors are trained too",
     "-random": "they begin as random numbers, and are trained",
     "-100d": "100 dimensions; also -100d-finetuned and -100d-random",

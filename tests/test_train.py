@@ -315,6 +315,25 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_or_the_least_loss():
     assert train.best_epoch(history, "loss")["epoch"] == 3
 
 
+def test_the_best_epoch_can_be_that_of_the_highest_macro_f1():
+    history = history_of({"validation_macro_f1": score} for score in (0.2, 0.4, 0.3))
+    assert train.best_epoch(history, "macro-f1")["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes", "expected"),
+    [
+        ({"monitor": "auto"}, (20, 10), "loss"),
+        ({"monitor": "auto"}, (20, 1), "macro-f1"),
+        ({"monitor": "auto", "class_weight": "balanced"}, (20, 10), "macro-f1"),
+        ({"monitor": "accuracy", "class_weight": "balanced"}, (20, 1), "accuracy"),
+    ],
+)
+def test_uneven_classes_are_monitored_by_macro_f1(options, sizes, expected):
+    labels = np.repeat([0, 1], sizes)
+    assert train.monitor_of(Config(**options), labels) == expected
+
+
 def prepared(config):
     return train.prepare_data(corpora.load(config.corpus_source), config)
 
