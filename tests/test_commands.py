@@ -564,3 +564,34 @@ def test_a_line_is_labelled_before_the_next_one_is_written(trained):
 
 
 # --- mistakes and defects -----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_corpus_without_an_experiment_takes_the_recommended_model_and_is_compared(
+    tiny, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    rows = [
+        {"text": " ".join(generator.choice(words.split(), 5)), "label": topic}
+        for topic, words in TOPICS.items()
+        for _ in range(60)
+    ]
+    with open("mail.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ["text", "label"])
+        writer.writeheader()
+        writer.writerows(rows)
+    arguments = ["--corpus", "csv", "--corpus-path", "mail.csv", "--vectors", tiny["vectors"]]
+    trained = python("-m", "research.train", *arguments, "--epochs", 2)
+    assert trained.code == 0, trained.err
+    run = f"runs/mail/{backends.select()}-seed0"
+    assert trained.out.splitlines()[-1] == f"run: {run}"
+    assert "compared with TF-IDF + LinearSVC on words" in trained.out
+    config = atomic.read_json(tmp_path / run / "config.json")
+    assert (config["model"], config["monitor"]) == ("wide-deep", "auto")
+    metrics = atomic.read_json(tmp_path / run / "metrics.json")
+    assert metrics["baseline"].keys() >= {"name", "accuracy", "difference", "interval", "p_value"}
+    assert metrics["baseline"]["difference"] == pytest.approx(
+        metrics["accuracy"] - metrics["baseline"]["accuracy"]
+    )
