@@ -282,7 +282,7 @@ def fit(
     steps = math.ceil(len(data.labels) / config.batch_size)
     watched = monitor(config, data)
     with Display(config.epochs, steps) as display:
-        while not epochs.are_complete(position, config.epochs, config.patience):
+        while not is_complete(position, config):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
             # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
             check_finite("weights", trainer.state().values(), saver.run, config, position)
@@ -303,7 +303,7 @@ def fit(
             saver.save(position, trainer.state(), best_weights)
             run_folder.write_history(saver.run, history)
             display.epoch(record)  # once it is saved, since the output may be a closed pipe
-            if stop() and not epochs.are_complete(position, config.epochs, config.patience):
+            if stop() and not is_complete(position, config):
                 raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return position.history
 
@@ -350,6 +350,11 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
     probabilities = predict_probabilities(model, data.validation_ids)
     scores = metrics.scores(data.validation_labels, probabilities)
     return {f"validation_{name}": value for name, value in scores.items()}
+
+
+def is_complete(position: Position, config: Config) -> bool:
+    """Return whether a run needs no more epochs."""
+    return epochs.are_complete(position, config.epochs, config.patience)
 
 
 def monitor(config: Config, data: Data) -> epochs.Monitor:

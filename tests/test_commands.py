@@ -578,7 +578,7 @@ def test_a_corpus_without_an_experiment_takes_the_recommended_model_and_is_compa
         for topic, words in TOPICS.items()
         for _ in range(60)
     ]
-    with open("mail.csv", "w", newline="") as file:
+    with (tmp_path / "mail.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["text", "label"])
         writer.writeheader()
         writer.writerows(rows)

@@ -10,7 +10,7 @@ Monitor = Literal["accuracy", "macro-f1", "loss"]
 
 
 def best(history: Sequence[dict[str, Any]], monitor: Monitor) -> dict[str, Any]:
-    """Return the epoch with the highest accuracy or macro-F1, or the least loss; the first of equals.
+    """Return the epoch with the best score on validation, the first of equals.
 
     Args:
       history: a record for each epoch, with the scores as `validation_accuracy` and so on.
