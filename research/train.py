@@ -451,7 +451,9 @@ def parse(arguments: list[str]) -> tuple[str | None, Options]:
     named = arguments[0] if arguments and not arguments[0].startswith("-") else None
     arguments = arguments[1:] if named else arguments
     has_corpus = any(argument.split("=")[0] == "--corpus" for argument in arguments)
-    experiment = named or ("best" if has_corpus else "newsgroups")
+    default = experiments.get(named or "newsgroups")
+    if has_corpus and not named:
+        default = experiments.recommended()
 
     def parsed(default: Config) -> Options:
         return tyro.cli(
@@ -462,7 +464,7 @@ def parse(arguments: list[str]) -> tuple[str | None, Options]:
             description=f"Trains a model and writes a run folder.\n\n{experiments.overview()}",
         )
 
-    options = parsed(experiments.get(experiment))
+    options = parsed(default)
     if not options.resume:
         return named, options
     if options.run_dir is None:
