@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from research.data import cardoso_cachopo, newsgroups, readers, text_gcn
+from research.data import cardoso_cachopo, hub, newsgroups, readers, text_gcn
 from research.data.documents import Documents, by_text
 from research.data.splits import SPLITS, complete
 from research.processes.choices import choose
@@ -27,14 +28,22 @@ CORPORA = {
         "a random 80/20 split, no test split"
     ),
     "news20-clean": "20 Newsgroups without headers; reposts and cross-posts stay in one split",
+}
+"""The names of the public corpora, each with its protocol in one line."""
+
+OWN = {
     "folder": "your own texts: PATH/CLASS/FILE, or PATH/{train,validation,test}/CLASS/FILE",
     "csv": "your own texts: a row for each document, in a .csv or .tsv file",
     "jsonl": "your own texts: a JSON object for each document, one on each line",
     "parquet": "your own texts: a row for each document, in a Parquet file",
+    "hub": (
+        "a dataset of the Hugging Face Hub, by its name, NAME or NAME:CONFIG, or in a folder of "
+        "that form"
+    ),
 }
-"""The names of all corpora, each with its protocol in one line."""
+"""The forms of your own texts, each in one line."""
 
-_NAMES = "\n".join(f"{name}: {protocol}" for name, protocol in CORPORA.items())
+_NAMES = "\n".join(f"{name}: {protocol}" for name, protocol in (CORPORA | OWN).items())
 
 
 @dataclass(frozen=True)

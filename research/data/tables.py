@@ -6,7 +6,6 @@ columns, only those that are wanted are kept.
 
 import csv
 import json
-import operator
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
@@ -16,25 +15,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from research.data import text_files
+from research.data import csv_files, text_files
+from research.data.rows import Rows, check_columns
 from research.data.text_files import shown
 
-_NAMES_SHOWN = 10
-_DELIMITERS = {
-    ",": ("commas", "let its name end in .csv"),
-    "\t": ("tabs", "let its name end in .tsv"),
-    ";": ("semicolons", "save it with commas"),
-    "|": ("bars (|)", "save it with commas"),
-}
 
-
-def read_columns(kind: str, path: Path, wanted: list[str]) -> list[list[Any]]:
-    """Return the values of each of the wanted columns.
+def read(kind: str, path: Path, wanted: list[str], delimiter: str | None = None) -> Rows:
+    """Return the rows of a file, with a note if its form is unusual.
 
     Args:
-      kind: "csv" (TSV if the file is called .tsv), "jsonl" or "parquet".
+      kind: "csv", "jsonl" or "parquet".
       path: a file.
-      wanted: the names of two columns or more.
+      wanted: the names of the columns of the text, the class and perhaps the split.
+      delimiter: what separates the columns of a CSV file, as `csv_files.find_form` takes it.
 
     Raises:
       ValueError: the path is no regular file, the file is not of its kind, or it does not have each
@@ -52,81 +45,22 @@ def read_columns(kind: str, path: Path, wanted: list[str]) -> list[list[Any]]:
         raise ValueError(
             f"expected documents in {shown(path)}, received an empty file; check the path"
         )
-    read = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[kind]
-    columns: list[list[Any]] = [[] for _ in wanted]
+    notes = []
     previous_limit = csv.field_size_limit(text_files.MAX_CHARACTERS)  # of the whole process
     try:
-        for row in read(path, wanted):
+        if kind == "csv":
+            form = csv_files.find_form(path, wanted, delimiter)
+            rows, notes = csv_files.read(path, wanted, form), form.notes
+        else:
+            rows = {"jsonl": _read_jsonl, "parquet": _read_parquet}[kind](path, wanted)
+        columns: list[list[Any]] = [[] for _ in wanted]
+        for row in rows:
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
     finally:
         csv.field_size_limit(previous_limit)
-    return columns
-
-
-# --- CSV and TSV ---------------------------------------------------------------------------------
-
-
-def _read_csv(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    records = _csv_records(path, delimiter)
-    _, header = next(records, (range(0), []))
-    _check_columns(path, wanted, header, _other_form(delimiter.join(header), delimiter))
-    pick = operator.itemgetter(*map(header.index, wanted))
-    for lines, record in records:
-        if len(record) != len(header):
-            raise ValueError(
-                f"expected as many fields as in the header ({len(header):,}) in "
-                f"{_place(path, lines)}, received {len(record):,}; put a field with "
-                f"{_DELIMITERS[delimiter][0]} or line breaks in it into double quotes"
-            )
-        yield pick(record)
-
-
-def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[range, list[str]]]:
-    """Yield the numbers of the lines that a record takes, and its fields."""
-    reader = csv.reader(text_files.read_lines(path), delimiter=delimiter, strict=True)
-    first_line = 1
-    try:
-        for record in reader:
-            if record:  # not a blank line
-                yield range(first_line, reader.line_num + 1), record
-            first_line = reader.line_num + 1
-    except csv.Error as error:
-        place = _place(path, range(first_line, reader.line_num + 1))
-        header = next(text_files.read_lines(path))
-        raise _not_a_record(place, error, _other_form(header, delimiter)) from error
-
-
-def _place(path: Path, lines: range) -> str:
-    if len(lines) == 1:
-        return f"line {lines[0]:,} of {shown(path)}"
-    return f"lines {lines[0]:,} to {lines[-1]:,} of {shown(path)}"
-
-
-def _not_a_record(place: str, error: csv.Error, other_form: str) -> ValueError:
-    reason = str(error)
-    if reason == "unexpected end of data":
-        reason = "a double quote that is never closed"
-    elif "expected after" in reason:
-        reason = "text behind a closing double quote"
-    elif "field limit" in reason:
-        reason = f"a field of more than {text_files.MAX_CHARACTERS:,} characters"
-    advice = other_form or (
-        'close every double quote, and write a double quote within quotes twice: ""'
-    )
-    return ValueError(f"expected a row of fields in {place}, received {reason}; {advice}")
-
-
-def _other_form(header: str, delimiter: str) -> str:
-    """Return what else the file seems to be, as the end of an error message, or nothing."""
-    if header.lstrip().startswith("{"):
-        return "the file seems to be JSONL: choose jsonl as the corpus"
-    other = max(_DELIMITERS, key=header.count)
-    if header.count(other) <= header.count(delimiter):
-        return ""
-    name, advice = _DELIMITERS[other]
-    return f"the file seems to be separated by {name}: {advice}"
+    splits = ["train"] * len(columns[0])
+    return Rows(columns, splits, lambda row: f"row {row + 1:,} of {shown(path)}", notes)
 
 
 # --- JSONL ---------------------------------------------------------------------------------------
@@ -143,7 +77,8 @@ def _read_jsonl(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
             missing -= row.keys()
             yield tuple(row.get(column) for column in wanted)
     if missing:
-        _check_columns(path, [name for name in wanted if name in missing], first_names)
+        present = dict.fromkeys([*first_names, *(name for name in wanted if name not in missing)])
+        check_columns(shown(path), wanted, list(present))
 
 
 def _json_object(
@@ -197,7 +132,7 @@ def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
             )
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20) as file:  # reads in pieces
-            _check_columns(path, wanted, file.schema_arrow.names)
+            check_columns(shown(path), wanted, file.schema_arrow.names)
             for batch in file.iter_batches(columns=wanted, batch_size=1000):
                 yield from zip(
                     *(batch.column(column).to_pylist() for column in wanted), strict=True
@@ -208,21 +143,3 @@ def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
             f"expected a Parquet file with text in UTF-8 in {shown(path)}, received "
             f"{reason[:300]!r}; write the file anew"
         ) from error
-
-
-# --- columns -------------------------------------------------------------------------------------
-
-
-def _check_columns(path: Path, wanted: list[str], present: list[str], advice: str = "") -> None:
-    for column in wanted:
-        if present.count(column) != 1:
-            raise ValueError(
-                f"expected one column {column!r} in {shown(path)}, received {_shortened(present)}; "
-                + (advice or "name the column with --text-column, --label-column or --split-column")
-            )
-
-
-def _shortened(names: list[str]) -> str:
-    listed = ", ".join(map(reprlib.repr, names[:_NAMES_SHOWN])) or "no columns"
-    more = len(names) - _NAMES_SHOWN
-    return f"{listed} and {more:,} more" if more > 0 else listed
