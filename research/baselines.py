@@ -26,7 +26,7 @@ PACKAGES = ("scikit-learn", "scipy", "numpy", "fasttext-community")
 
 def main(
     corpus: Annotated[CorpusSource, tyro.conf.arg(name="")],
-    results: Path = Path("results/runs/baselines"),
+    results: Path = Path("runs/records/baselines"),
     train_examples: int | None = None,
     seed: int = 0,
 ) -> None:
@@ -35,12 +35,15 @@ def main(
     Args:
       corpus: which corpus, and where it is.
       results: the folder of the records; they go into a folder in it, named after the corpus.
+        Those of the project's own tables are in results/runs/baselines.
       train_examples: texts to learn from, a seeded share of each class, as `--train-examples` of
         `research.train`. Only linear SVMs are trained then.
       seed: of the share.
     """
     backends.select()  # the tokenizer is Keras's
     loaded = corpora.load(corpus, splits=None)
+    for note in loaded.notes:
+        print(escape.terminal(note))
     chosen = choose_baselines("test" in loaded.splits)
     if train_examples is not None:
         train = loaded.splits["train"]

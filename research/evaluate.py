@@ -1,10 +1,13 @@
 """Scores a run on the test split of its corpus: `python -m research.evaluate RUN`.
 
-Writes `metrics.json`, `predictions.npz`, the confusion matrix and the reliability diagram into the
-run folder.
+Writes `metrics.json`, `predictions.npz`, `suspicious_labels.csv`, the confusion matrix and the
+reliability diagram into the run folder.
 """
 
+import csv
+import io
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,15 +18,19 @@ from rich.console import Console
 from rich.table import Table
 
 from research.config import Config
-from research.data import corpora, tokens
-from research.data.corpora import Split
-from research.evaluation import calibration, figures, metrics, records
+from research.data import corpora, splits, tokens
+from research.data.corpora import Corpus, Split
+from research.evaluation import calibration, comparison, figures, label_errors, metrics, records
+from research.evaluation.label_errors import Suspicious
 from research.files import atomic, locks, npz, sealed
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.training import checkpoints, run_folder
 
-MISTAKES_SHOWN = 5
+EXAMPLES_SHOWN = 5
+"""Of the suspicious labels, and of the mistakes."""
+
+_CHARACTERS_SHOWN = 160  # of a text
 
 
 def main(
@@ -32,6 +39,7 @@ def main(
     checkpoint: Literal["best", "last"] | None = None,
     corpus_path: Path | None = None,
     record: Path | None = None,
+    compare: bool = True,
 ) -> None:
     """Scores a run on the test split of its corpus, and shows where it errs.
 
@@ -44,6 +52,7 @@ def main(
         was chosen on the scored examples, as without a test split.
       corpus_path: where the corpus is, if it has moved since the training.
       record: a JSON file to write as well, with all that a table of results needs from the run.
+      compare: train a linear SVM on the same splits and say whether the run is better.
     """
     keep_freed_memory()
     backend = backends.select()
@@ -52,12 +61,15 @@ def main(
     from research.training.inference import predict_probabilities
 
     config = Config.read(run)
-    split = load_split(run, config, corpus_path)
+    corpus = load_corpus(run, config, corpus_path)
+    split = corpus.splits.get("test", corpus.splits["validation"])
     chosen_on_split = split.name == "validation" and config.train_on == "train"
     checkpoint = checkpoint or ("last" if chosen_on_split else "best")
     with checkpoints.opened(run, checkpoint) as opened:
         classifier = Classifier.of(opened)
-    token_ids = tokens.encode_cached(split.texts, classifier.vocabulary, config.sequence_length)
+    token_ids = tokens.encode_cached(
+        split.texts, classifier.vocabulary, config.sequence_length, config.split
+    )
     probabilities = predict_probabilities(classifier.model, token_ids)
     scores = {
         "split": split.name,
@@ -71,25 +83,35 @@ def main(
         "backend": backend,
         "device": device_name(),
     }
+    if compare:
+        learned = replace_train(corpus.splits, config)
+        scores["baseline"] = comparison.with_linear_svm(
+            learned, corpus.class_names, scores["predictions"]
+        )
     with locks.hold(run / ".evaluation.lock"):  # so that all files are of one evaluation
         write_results(run, scores, split.labels, probabilities)
+        suspicious = label_errors.find(split.labels, probabilities)
+        write_suspicious(run, split, suspicious, classifier.classes)
         if record:
             atomic.write_json(record, records.of_run(opened, scores))
         print_scores(scores)
-        print_mistakes(split, probabilities, classifier.classes)
+        print_suspicious(split, probabilities, suspicious, classifier.classes)
+        print_mistakes(split, probabilities, suspicious, classifier.classes)
+        if compare:
+            print(f"\n{comparison.sentence(scores['baseline'])}")
         sys.stdout.flush()  # whatever happens to the picture, the scores are out
         predictions = probabilities.argmax(axis=1)
         stem = run / "confusion_matrix"
         figures.confusion_matrix(split.labels, predictions, classifier.classes, stem)
         figures.reliability(scores["reliability"], scores["ece"], run / "reliability")
     print(
-        f"\nwritten to {escape.terminal(run)}: metrics.json, predictions.npz, and the pictures "
-        "confusion_matrix and reliability"
+        f"\nwritten to {escape.terminal(run)}: metrics.json, predictions.npz, "
+        "suspicious_labels.csv, and the pictures confusion_matrix and reliability"
     )
 
 
-def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
-    """Return the test split of the corpus of a run; the validation split if there is no test split.
+def load_corpus(run: Path, config: Config, corpus_path: Path | None) -> Corpus:
+    """Return the corpus of a run, with all its splits.
 
     Raises:
       FileNotFoundError: `run` is no run folder, or the corpus is not at its place.
@@ -104,7 +126,17 @@ def load_split(run: Path, config: Config, corpus_path: Path | None) -> Split:
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
             f"digest {corpus.digest}; restore the corpus, or give its place with --corpus-path"
         )
-    return corpus.splits.get("test", corpus.splits["validation"])
+    for note in corpus.notes:
+        print(escape.terminal(note))
+    return corpus
+
+
+def replace_train(of_corpus: Mapping[str, Split], config: Config) -> dict[str, Split]:
+    """Return the splits, with the part of train that the run learned from."""
+    train = of_corpus["train"]
+    if config.train_examples is not None:
+        train = train.part(splits.draw(train.labels, config.train_examples, config.seed))
+    return {**of_corpus, "train": train}
 
 
 def write_results(
@@ -113,6 +145,23 @@ def write_results(
     """Write scores and predictions into the run folder."""
     atomic.write_json(run / "metrics.json", sealed.seal(scores))
     npz.write(run / "predictions.npz", {"labels": labels, "probabilities": probabilities})
+
+
+def write_suspicious(
+    run: Path, split: Split, suspicious: Suspicious, class_names: list[str]
+) -> None:
+    """Write the suspicious labels into the run folder.
+
+    `index` is the place of a text in the split, from 0. Texts are shortened.
+    """
+    rows = io.StringIO()
+    writer = csv.writer(rows)
+    writer.writerow(["index", "label", "predicted", "margin", "text"])
+    for example, likely, margin in zip(*suspicious, strict=True):
+        label = class_names[split.labels[example]]
+        text = snippet(split.texts[example])
+        writer.writerow([example, label, class_names[likely], f"{margin:.6f}", text])
+    atomic.write(run / "suspicious_labels.csv", rows.getvalue().encode())
 
 
 def print_scores(scores: dict[str, Any]) -> None:
@@ -149,17 +198,38 @@ def class_table(scores: dict[str, Any]) -> Table:
     return table
 
 
-def print_mistakes(split: Split, probabilities: np.ndarray, class_names: list[str]) -> None:
-    """Print the examples that are wrong with the most confidence."""
-    print("\nthe most confident mistakes:")
-    predictions = probabilities.argmax(axis=1)
-    mistakes = metrics.most_confident_mistakes(split.labels, probabilities, MISTAKES_SHOWN)
-    for example in mistakes:
-        label, prediction = (
-            shown_name(class_names[of_all[example]]) for of_all in (split.labels, predictions)
+def print_suspicious(
+    split: Split, probabilities: np.ndarray, suspicious: Suspicious, class_names: list[str]
+) -> None:
+    """Print the examples whose label looks wrong, the most suspicious first."""
+    print(f"\nlabels that look wrong, for a person to check: {len(suspicious.examples):,}")
+    for example, likely in list(zip(*suspicious[:2], strict=True))[:EXAMPLES_SHOWN]:
+        label, other = class_names[split.labels[example]], class_names[likely]
+        print(
+            f"  {shown_name(label)} looks like {shown_name(other)} "
+            f"({probabilities[example, likely]:.3f}): {snippet(split.texts[example])}"
         )
-        text = escape.terminal(" ".join(split.texts[example].split())[:160])
-        print(f"  {label} taken for {prediction} ({probabilities[example].max():.3f}): {text}")
+
+
+def print_mistakes(
+    split: Split, probabilities: np.ndarray, suspicious: Suspicious, class_names: list[str]
+) -> None:
+    """Print the examples that are wrong with the most confidence, whose label looks right."""
+    print("\nthe most confident of the other mistakes:")
+    mistakes = metrics.most_confident_mistakes(split.labels, probabilities, len(split.labels))
+    others = mistakes[~np.isin(mistakes, suspicious.examples)]
+    for example in others[:EXAMPLES_SHOWN]:
+        label = class_names[split.labels[example]]
+        prediction = class_names[probabilities[example].argmax()]
+        print(
+            f"  {shown_name(label)} taken for {shown_name(prediction)} "
+            f"({probabilities[example].max():.3f}): {snippet(split.texts[example])}"
+        )
+
+
+def snippet(text: str) -> str:
+    """Return the beginning of a text as it is printed."""
+    return escape.terminal(" ".join(text.split())[:_CHARACTERS_SHOWN])
 
 
 def shown_name(class_name: str) -> str:

@@ -7,6 +7,7 @@ An experiment's name is that of a protocol and a variant, such as `r8-finetuned`
 from typing import Any
 
 from research.config import Config
+from research.data import corpora
 from research.processes.choices import choose
 
 # What is learned from and scored on. The network is the one of the Keras tutorial "Using
@@ -62,15 +63,25 @@ KIM: dict[str, Any] = {
 
 _100D = {"vectors": "glove.6B.100d-partial"}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "": {},  # frozen GloVe vectors
+    "": {},
     "-finetuned": {"trainable_embeddings": True},
     "-random": {"trainable_embeddings": True, "vectors": "random.50d"},
     "-100d": _100D,
     "-100d-finetuned": _100D | {"trainable_embeddings": True},
     "-100d-random": {"trainable_embeddings": True, "vectors": "random.100d"},
-    "-bfloat16": {"precision": "mixed_bfloat16"},  # does half the precision cost accuracy?
+    "-bfloat16": {"precision": "mixed_bfloat16"},
     "-kim": KIM | _100D,
     "-best": BEST,
+}
+
+_ABOUT_VARIANTS = {
+    "": "the tutorial's network, GloVe vectors of 50 dimensions, frozen",
+    "-finetuned": "the vectors are trained too",
+    "-random": "they begin as random numbers, and are trained",
+    "-100d": "100 dimensions; also -100d-finetuned and -100d-random",
+    "-bfloat16": "half the precision: does it cost accuracy?",
+    "-kim": "the network of Kim 2014",
+    "-best": "the most accurate model, with one set of options for all corpora",
 }
 
 OF_PROTOCOL: dict[str, dict[str, Any]] = {
@@ -84,8 +95,33 @@ EXPERIMENTS = {
     name + variant: Config(corpus=corpus, **options | OF_PROTOCOL.get(name + variant, {}))
     for variant, options in VARIANTS.items()
     for name, corpus in PROTOCOLS.items()
-} | {"tutorial-50d": Config(corpus="news20"), "kim": Config(**KIM), "best": Config(**BEST)}
+} | {
+    "tutorial-50d": Config(corpus="news20"),
+    "kim": Config(**KIM),
+    # For texts of your own, whose classes may be uneven.
+    "best": Config(**BEST | {"monitor": "auto"}),
+}
 """What `python -m research.train` takes, with the options of each."""
+
+
+def overview() -> str:
+    """Return what the experiments are, in a line each, for a person."""
+
+    def lines(about: dict[str, str]) -> str:
+        width = max(map(len, about)) + 2
+        return "\n".join(f"  {name:{width}}{what}" for name, what in about.items())
+
+    own = {
+        "best": "what we recommend, for texts of your own; so does --corpus without an experiment",
+        "kim": "the network of Kim 2014, likewise",
+    }
+    protocols = {name: corpora.CORPORA[corpus] for name, corpus in PROTOCOLS.items()}
+    variants = {name or "(nothing)": about for name, about in _ABOUT_VARIANTS.items()}
+    return (
+        f"Experiments for any corpus:\n{lines(own)}\n"
+        f"\nExperiments of the tables are a corpus:\n{lines(protocols)}\n"
+        f"\nfollowed by a variant, as in r8-finetuned:\n{lines(variants)}"
+    )
 
 
 def get(name: str) -> Config:

@@ -6,6 +6,9 @@ nothing. It writes `results/tables/`, `results/figures/` and the table in the RE
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from research.config import Config
 from research.data import corpora
@@ -14,17 +17,28 @@ from research.evaluation.records import Result
 from research.files import atomic
 from research.processes import command, escape
 
+RecordsFolder = Annotated[Path | None, tyro.conf.arg(name="records")]
+
+_OWN = Path("results")
+
 BEGIN = "<!-- The table down to its end mark is written by python -m research.report. -->"
 END = "<!-- end of the table -->"
 
 
-def main(results: Path = Path("results")) -> None:
-    """Makes all tables and figures, and the table in the README beside the folder.
+def main(results: Path = _OWN, records_folder: RecordsFolder = None) -> None:
+    """Makes tables and figures from records; without options the project's own.
 
     Args:
-      results: the folder with `runs/`; it gets `tables/` and `figures/`.
+      results: the folder that gets `tables/` and `figures/`.
+      records_folder: where your own records are, such as runs/records. By default it is `runs/` in
+        the folder of the results, and the README beside that folder gets a table too.
     """
-    of_all = records.read(results / "runs", defaults=Config().to_json())
+    if records_folder is not None and results == _OWN:
+        raise ValueError(
+            "expected --results with --records, received none, and results/ has the project's own "
+            "tables; give another folder"
+        )
+    of_all = records.read(records_folder or results / "runs", defaults=Config().to_json())
     sections = by_corpus(of_all)
     published_path = results / "published.json"
     published = atomic.read_json(published_path) if published_path.exists() else []
@@ -45,12 +59,12 @@ def main(results: Path = Path("results")) -> None:
     report_figures.draw_label_curves(records.section(of_all), results / "figures")
     print(escape.terminal(f"written: {results / 'tables'} and {results / 'figures'}"))
     readme = results.resolve().parent / "README.md"
-    if replace_table(readme, field_table.readme_table(sections)):
+    if records_folder is None and replace_table(readme, field_table.readme_table(sections)):
         print(f"written: the table in {readme.name}")
 
 
 def by_corpus(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Return the sections of the tables, in the order of `corpora.CORPORA`.
+    """Return the sections of the tables, in the order of `corpora.CORPORA`; own corpora last.
 
     Results that learned from a part of the split are left out; `tables.label_curves_markdown` has
     a table of them.
@@ -63,7 +77,7 @@ def by_corpus(results: Sequence[Result]) -> dict[str, list[Result]]:
                 if result.corpus == corpus and result.train_examples is None
             ]
         )
-        for corpus in corpora.CORPORA
+        for corpus in corpora.in_order(result.corpus for result in results)
     }
     return {corpus: section for corpus, section in sections.items() if section}
 

@@ -44,8 +44,8 @@ STATES = ("running", "failed", "done", "recorded", "stopped", "waiting")
 class GridOptions:
     """Trains and evaluates every EXPERIMENT with every seed on every backend.
 
-    A run that has a record in results/runs is skipped, and one that was begun is continued. Options
-    after a `--` are passed to `python -m research.train`: `-- --corpus-path news20.tar.gz`.
+    A run that has a record is skipped, and one that was begun is continued. Options after a `--`
+    are passed to `python -m research.train`: `-- --corpus-path news20.tar.gz`.
     """
 
     experiment: tyro.conf.Positional[tuple[str, ...]]
@@ -57,6 +57,8 @@ class GridOptions:
     address: str | None = None
     """A running Ray cluster, as HOST:PORT or auto; by default a new one on this machine. The
     machines of a cluster must have this package installed and share this working directory."""
+    results: Path = Path("runs/records")
+    """The folder of the records. Those of the project's own tables are in results/runs."""
     cpus: int | None = None
     """Cores, and so threads, of a run. By default all of a machine, or its cores per GPU, so that
     runs don't slow each other down and their step times can be compared."""
@@ -88,6 +90,7 @@ class Job:
     experiment: str
     backend: str
     config: Config
+    results: Path
     state: str = "waiting"
     reason: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -99,7 +102,7 @@ class Job:
         self.name = f"{self.experiment}/{self.backend}-seed{self.config.seed}"
         self.run = Path("runs", self.name)
         self.log = Path("runs", f"{self.name}.log")  # beside it: a new run folder must be empty
-        self.record = Path("results/runs", f"{self.name}.json")
+        self.record = self.results / f"{self.name}.json"
 
     def commands(self, passed: Sequence[str]) -> list[list[str]]:
         """Return the modules to run, each with its arguments."""
@@ -107,7 +110,7 @@ class Job:
         own = ["--seed", seed, "--run-dir", run, "--resume"]
         return [
             ["research.train", self.experiment, *passed, *own],
-            ["research.evaluate", run, "--record", record],
+            ["research.evaluate", run, "--record", record, "--no-compare"],
         ]
 
     def has_output(self) -> bool:
@@ -194,7 +197,7 @@ def make_jobs(options: GridOptions, passed: Sequence[str]) -> list[Job]:
         config = experiment_config(experiment, passed)
         for seed in range(options.seeds):
             for backend in dict.fromkeys(wanted):
-                jobs.append(Job(experiment, backend, replace(config, seed=seed)))
+                jobs.append(Job(experiment, backend, replace(config, seed=seed), options.results))
     return jobs
 
 

@@ -4,6 +4,7 @@
 """
 
 import math
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -16,14 +17,14 @@ import tyro
 
 from research import experiments
 from research.config import Config
-from research.data import corpora, splits, tokens, word_vectors
+from research.data import corpora, doubts, splits, tokens, word_vectors
 from research.data.corpora import Corpus, Split
 from research.evaluation import figures, metrics
 from research.models import registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.processes.stopping import StopRequest
-from research.training import checkpoints, run_folder
+from research.training import checkpoints, class_balance, run_folder
 from research.training.checkpoints import Position, Saver
 from research.training.progress import Display
 
@@ -49,6 +50,7 @@ class Data:
       vocabulary: the words by token id.
       embeddings: float32[vocabulary_size, embedding_dim].
       class_names: by label.
+      class_weights: float32[classes], how much an example counts; None for 1.
       description: the content of `data.json`, as far as it is known without the model.
     """
 
@@ -59,6 +61,7 @@ class Data:
     vocabulary: list[str]
     embeddings: np.ndarray
     class_names: list[str]
+    class_weights: np.ndarray | None
     description: dict[str, Any]
 
 
@@ -68,6 +71,7 @@ def train(
     run_dir: Path | None = None,
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    corpus: Corpus | None = None,
 ) -> Path:
     """Train and return the run folder.
 
@@ -77,6 +81,7 @@ def train(
       run_dir: the run folder; None for a new one under `runs/`.
       resume: continue the run in `run_dir` if it has begun.
       stop: asked every few steps; if True, the run is saved and left.
+      corpus: with train and validation; None for the one that the options name.
 
     Raises:
       ValueError, OSError: an option, a file or the loss is not as it must be.
@@ -95,9 +100,9 @@ def train(
         what = f"continuing {escape.terminal(run)}" if has_begun else f"training {experiment!r}"
         print(f"{what} with {backend} on {device_name()}", flush=True)
 
-        data = prepare_data(config)
+        data = prepare_data(corpus or corpora.load(config.corpus_source), config)
         model, seconds = build_model(config, data)
-        trainer = build_trainer(config, model, len(data.labels))
+        trainer = build_trainer(config, model, data)
         description = data.description | {"parameters": model.count_params()}
         run_folder.check_same_data(run, description)
         position = Position(preparation_seconds=seconds)
@@ -115,18 +120,21 @@ def train(
         saver.write_inputs()
         history = fit(trainer, data, config, saver, position, stop)
         figures.learning_curves(history, run / "learning_curves")
-    best = best_epoch(history, config.monitor)
+    best = best_epoch(history, monitor_of(config, data.labels))
     print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
 
 
-def prepare_data(config: Config) -> Data:
-    """Load the corpus, turn its texts into integers, and look up the word vectors."""
-    corpus = corpora.load(config.corpus_source)
+def prepare_data(corpus: Corpus, config: Config) -> Data:
+    """Turn the texts of a corpus into integers, and look up the word vectors."""
+    for note in corpus.notes:
+        print(escape.terminal(note))
     learned, held_out = divide(corpus, config)
-    vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size)
-    token_ids = tokens.encode_cached(learned.texts, vocabulary, config.sequence_length)
-    validation_ids = tokens.encode_cached(held_out.texts, vocabulary, config.sequence_length)
+    vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size, config.split)
+    token_ids, validation_ids = (
+        tokens.encode_cached(split.texts, vocabulary, config.sequence_length, config.split)
+        for split in (learned, held_out)
+    )
     if registry.MODELS[config.model].any_length:  # the longest text may be shorter
         token_ids = token_ids[:, : max(1, np.count_nonzero(token_ids.any(axis=0)))]
     print(
@@ -139,6 +147,12 @@ def prepare_data(config: Config) -> Data:
         vectors, vocabulary, missing=config.missing_vectors, seed=config.seed
     )
     found = len(vocabulary) - len(missing)
+    for doubt in [
+        *(doubts.about_language(learned.texts) if config.split == "whitespace" else []),
+        *doubts.about_tokens(token_ids, validation_ids, config.sequence_length),
+        *doubts.about_validation(len(validation_ids)),
+    ]:
+        print(f"warning: {doubt}", flush=True)
     print(
         f"vectors {escape.terminal(config.vectors)}: {embeddings.shape[1]} dimensions, "
         f"{found:,} words found, {len(missing):,} not",
@@ -154,6 +168,9 @@ def prepare_data(config: Config) -> Data:
         "vectors": {"name": config.vectors, "found": found, "missing": len(missing)},
         "vectors_digest": vectors.digest,
     }
+    weights = None
+    if config.class_weight == "balanced":
+        weights = class_balance.balanced_weights(learned.labels, len(corpus.class_names))
     return Data(
         token_ids=token_ids,
         labels=learned.labels,
@@ -162,6 +179,7 @@ def prepare_data(config: Config) -> Data:
         vocabulary=vocabulary,
         embeddings=embeddings,
         class_names=corpus.class_names,
+        class_weights=weights,
         description=description,
     )
 
@@ -198,16 +216,19 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
         config.model_options,
         linear_part,
     )
+    if linear_part is not None and data.class_weights is not None:
+        experts = model.get_layer("experts")
+        experts.log_class_weights.assign(np.log(data.class_weights))
     return model, seconds
 
 
-def build_trainer(config: Config, model: "keras.Model", examples: int) -> "Trainer":
+def build_trainer(config: Config, model: "keras.Model", data: Data) -> "Trainer":
     """Return what trains the model, with its optimizer and learning rate."""
     from research.training.trainer import Trainer  # after the backend is settled
 
-    steps = config.epochs * math.ceil(examples / config.batch_size)
+    steps = config.epochs * math.ceil(len(data.labels) / config.batch_size)
     decay_steps = steps if config.learning_rate_schedule == "linear" else None
-    return Trainer(model, config.optimizer, config.learning_rate, decay_steps)
+    return Trainer(model, config.optimizer, config.learning_rate, decay_steps, data.class_weights)
 
 
 def check_same_options(run: Path, given: Config) -> None:
@@ -259,6 +280,7 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train epoch by epoch, with a checkpoint after each, and return the history."""
     steps = math.ceil(len(data.labels) / config.batch_size)
+    monitor = monitor_of(config, data.labels)
     with Display(config.epochs, steps) as display:
         while not is_complete(position, config):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
@@ -275,7 +297,7 @@ def fit(
             if position.epoch == 0:
                 record["preparation_seconds"] = position.preparation_seconds
             history = [*position.history, record]
-            best = best_epoch(history, config.monitor)
+            best = best_epoch(history, monitor)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = trainer.weights() if best is record else None
             saver.save(position, trainer.state(), best_weights)
@@ -322,20 +344,35 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
     from research.training.inference import predict_probabilities
 
     if registry.MODELS[config.model].has_linear_part:
-        experts.fit_exponents(model, data.validation_ids, data.validation_labels)
+        experts.fit_exponents(
+            model, data.validation_ids, data.validation_labels, data.class_weights
+        )
     probabilities = predict_probabilities(model, data.validation_ids)
     scores = metrics.scores(data.validation_labels, probabilities)
     return {f"validation_{name}": value for name, value in scores.items()}
 
 
+def monitor_of(config: Config, labels: np.ndarray) -> str:
+    """Return what makes an epoch the best one: "accuracy", "macro-f1" or "loss".
+
+    Args:
+      config: the options.
+      labels: int32[examples], of the examples to learn from.
+    """
+    if config.monitor != "auto":
+        return config.monitor
+    uneven = config.class_weight == "balanced" or class_balance.is_uneven(labels)
+    return "macro-f1" if uneven else "loss"
+
+
 def best_epoch(history: list[dict[str, Any]], monitor: str) -> dict[str, Any]:
-    """Return the epoch with the highest validation accuracy or the least loss, the first of equals.
+    """Return the epoch with the best score on validation, the first of equals.
 
     Args:
       history: a record for each epoch.
-      monitor: "accuracy" or "loss".
+      monitor: "accuracy", "macro-f1" or "loss".
     """
-    name, sign = f"validation_{monitor}", 1 if monitor == "loss" else -1
+    name, sign = f"validation_{monitor.replace('-', '_')}", 1 if monitor == "loss" else -1
     return min(history, key=lambda record: sign * record[name])
 
 
@@ -378,7 +415,7 @@ def how_to_resume(run: Path) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """Trains EXPERIMENT (newsgroups, unless you name another) and writes a run folder."""
+    """What a run is made of, and where it is written."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
     run_dir: Path | None = None
@@ -391,37 +428,68 @@ class Options:
 def main() -> None:
     """Parse the command line, train, and print the run folder as the last line."""
     keep_freed_memory()
-    experiment, options = parse(sys.argv[1:])
+    named, options = parse(sys.argv[1:])
+    name = named or filed_under(options.config)
     stop = StopRequest()
     try:
-        run = train(experiment, options.config, options.run_dir, options.resume, stop)
+        run = train(name, options.config, options.run_dir, options.resume, stop)
     except Interrupted as interrupted:
         print(escape.terminal(interrupted), file=sys.stderr)
         sys.exit(128 + (stop.signal or 0))
+    if not named and options.config.corpus != Config().corpus:
+        evaluate(run)
     print(f"run: {escape.terminal(run)}")
 
 
-def parse(arguments: list[str]) -> tuple[str, Options]:
-    """Return the experiment and the options; those of a run to resume come from its folder."""
-    is_named = bool(arguments) and not arguments[0].startswith("-")
-    experiment = arguments[0] if is_named else "newsgroups"
-    arguments = arguments[1:] if is_named else arguments
-    names = "|".join(experiments.EXPERIMENTS)
+def filed_under(config: Config) -> str:
+    """Return the name of a run for which no experiment was named: that of its corpus."""
+    if config.corpus == Config().corpus:
+        return "newsgroups"
+    return config.corpus
+
+
+def evaluate(run: Path) -> None:
+    """Score a run on its test split in a process of its own, which alone opens that split.
+
+    Exits with the code of that process if it fails.
+    """
+    print()
+    sys.stdout.flush()
+    code = subprocess.call([sys.executable, "-m", "research.evaluate", str(run)])
+    if code:
+        sys.exit(f"error: trained, but not evaluated; repeat: python -m research.evaluate {run}")
+
+
+def parse(arguments: list[str]) -> tuple[str | None, Options]:
+    """Return the experiment, if one is named, and the options.
+
+    Without a name they are those of `best` if a corpus is given, and otherwise the tutorial's. The
+    options of a run to resume come from its folder.
+    """
+    named = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    arguments = arguments[1:] if named else arguments
+    has_corpus = any(argument.split("=")[0] == "--corpus" for argument in arguments)
+    experiment = named or ("best" if has_corpus else "newsgroups")
 
     def parsed(default: Config) -> Options:
-        prog = f"{command.program()} [{names}]"
-        return tyro.cli(Options, args=arguments, default=Options(default), prog=prog)
+        return tyro.cli(
+            Options,
+            args=arguments,
+            default=Options(default),
+            prog=f"{command.program()} [EXPERIMENT]",
+            description=f"Trains a model and writes a run folder.\n\n{experiments.overview()}",
+        )
 
     options = parsed(experiments.get(experiment))
     if not options.resume:
-        return experiment, options
+        return named, options
     if options.run_dir is None:
         raise ValueError(
             "expected --run-dir with --resume, received none; give the run to continue"
         )
     if (options.run_dir / "config.json").exists():
         options = parsed(Config.read(options.run_dir))
-    return experiment, options
+    return named, options
 
 
 if __name__ == "__main__":

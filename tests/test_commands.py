@@ -1,19 +1,23 @@
 """The commands as a user types them: what they print, write and refuse."""
 
 import contextlib
+import csv
 import io
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import HOSTILE, TOPICS, assert_refused, options, position_of, python
+from conftest import HOSTILE, ROOT, TOPICS, assert_refused, options, position_of, python
 
 import research
 from research import evaluate, predict, train
 from research.data import corpora
-from research.evaluation import figures
+from research.evaluation import figures, label_errors
 from research.evaluation.metrics import read_predictions
 from research.files import atomic
 from research.processes import backends, escape
@@ -136,6 +140,15 @@ def test_evaluate_scores_the_test_split(run, call, tiny, tmp_path):
     np.testing.assert_array_equal(labels, test.labels)
     assert (probabilities.argmax(axis=1) == labels).mean() == pytest.approx(metrics["accuracy"])
     np.testing.assert_allclose(probabilities, research.load(run).predict(test.texts), atol=1e-5)
+    with (run / "suspicious_labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    suspicious = label_errors.find(labels, probabilities)
+    assert [int(row["index"]) for row in rows] == suspicious.examples.tolist()
+    assert f"for a person to check: {len(rows)}\n" in out
+    for row, likely in zip(rows, suspicious.likely, strict=True):
+        assert row["label"] == sorted(TOPICS)[labels[int(row["index"])]]
+        assert row["predicted"] == sorted(TOPICS)[likely]
+        assert test.texts[int(row["index"])].startswith(row["text"])
     assert (run / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
     assert (run / "confusion_matrix.svg").read_text().startswith("<?xml")
     del metrics["sha256"]
@@ -231,10 +244,116 @@ def test_predict_answers_nothing_with_nothing(run, call):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("top", [0, 4, -1])
-def test_predict_refuses_more_labels_than_there_are(run, call, top):
-    refusal = call(predict, run, "text", "--top", top)
-    assert_refused(refusal, "--top to be from 1 to 3", f"received {top}")
+def test_predict_shows_all_labels_if_more_are_asked_for(run, call):
+    assert call(predict, run, *TEXTS, "--top", 99) == call(predict, run, *TEXTS, "--top", 3)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("as_json", [True, False])
+def test_predict_leaves_a_label_empty_below_the_threshold(run, call, as_json):
+    probabilities = research.load(run).predict(TEXTS)
+    threshold = float(np.median(probabilities.max(axis=1)))
+    code, out, _ = call(predict, run, *TEXTS, "--threshold", threshold, *["--json"] * as_json)
+    assert code == 0
+    labels = [
+        json.loads(line)["predictions"][0]["label"] if as_json else line.split("\t")[0] or None
+        for line in out.splitlines()
+    ]
+    classes, sure = sorted(TOPICS), probabilities.max(axis=1) >= threshold
+    assert labels == [
+        classes[row.argmax()] if is_sure else None
+        for row, is_sure in zip(probabilities, sure, strict=True)
+    ]
+    assert None in labels
+    assert len(set(labels)) > 1
+
+
+@pytest.mark.backend
+def test_predict_labels_a_file(run, call, tmp_path):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("id,body\n" + "".join(f"00{i},{text}\n" for i, text in enumerate(TEXTS)))
+    arguments = ("--input", source, "--output", target, "--text-column", "body")
+    code, out, err = call(predict, run, *arguments, "--threshold", 0.5)
+    assert (code, out, err) == (0, f"written to {target}: 5 rows\n", "")
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "body", "label", "probability"]
+    assert [(row["id"], row["body"]) for row in rows] == [
+        (f"00{i}", text) for i, text in enumerate(TEXTS)
+    ]
+    classes = sorted(TOPICS)
+    for row, expected in zip(rows, research.load(run).predict(TEXTS), strict=True):
+        assert float(row["probability"]) == pytest.approx(expected.max(), abs=1e-5)
+        assert row["label"] == (classes[expected.argmax()] if expected.max() >= 0.5 else "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["a", "--top", 0], ["--top to be 1 or more", "received 0"]),
+        (["a", "--top", -1], ["--top to be 1 or more", "received -1"]),
+        (["a", "--threshold", 2], ["--threshold", "from 0 to 1, received 2;"]),
+        (["a", "--threshold=-0.1"], ["--threshold", "received -0.1;"]),
+        (["a", "--threshold", "nan"], ["--threshold", "received nan;"]),
+        (["--input", "a.csv"], ["--input and --output together", "add --output"]),
+        (["--output", "a.csv"], ["--input and --output together", "add --input"]),
+        (["a", "--input", "a.csv", "--output", "b.csv"], ["received also 'a'; leave it out"]),
+        (["--json", "--input", "a.csv", "--output", "b.csv"], ["received also '--json'"]),
+        (["--explain", "--input", "a.csv", "--output", "b.csv"], ["received also '--explain'"]),
+        (["--top", 2, "--input", "a.csv", "--output", "b.csv"], ["received also '--top'"]),
+        (["--input", "a.csv", "--output", "b.csv"], ["found nothing at 'a.csv'"]),
+    ],
+)
+def test_predict_refuses_what_cannot_be(call, tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(call(predict, "run", *arguments), *parts)  # before the run is read
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.backend
+def test_predict_explains_its_labels(run, call):
+    classifier = research.load(run)
+    texts = ["The MOON, a rocket!", ""]
+    words = [classifier.explain(text) for text in texts]
+    code, out, _ = call(predict, run, *texts, "--explain")
+    assert code == 0
+    line, explanation, empty = out.splitlines()  # without words there is no line
+    assert line.split("\t")[2] == texts[0]
+    assert explanation.split() == [
+        part for word, value in words[0] for part in (f"{value:+.2f}", word)
+    ]
+    assert empty.endswith("\t")
+
+    answers = [
+        json.loads(line)
+        for line in call(predict, run, *texts, "--explain", "--json")[1].splitlines()
+    ]
+    assert [[word for word, _ in answer["words"]] for answer in answers] == [
+        [word for word, _ in of_text] for of_text in words
+    ]
+    values = [value for _, value in answers[0]["words"]]
+    np.testing.assert_allclose(values, [value for _, value in words[0]], atol=1e-5)
+    assert "words" not in json.loads(call(predict, run, texts[0], "--json")[1])
+
+
+@pytest.mark.backend
+def test_predict_explains_no_label_that_is_empty(run, call):
+    arguments = ("moon", "--explain", "--threshold", 1)
+    assert len(call(predict, run, *arguments)[1].splitlines()) == 1
+    assert json.loads(call(predict, run, *arguments, "--json")[1])["words"] == []
+
+
+@pytest.mark.backend
+def test_words_for_and_against_have_colours_in_a_terminal(run, call, monkeypatch):
+    arguments = (run, " ".join(TOPICS.values()), "--explain")
+    plain = call(predict, *arguments)[1].splitlines()[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    coloured = call(predict, *arguments)[1].splitlines()[1]
+    parts = re.findall(r"\x1b\[(\d+)m +([+-])\S+ \S+\x1b\[0m", coloured)
+    assert len(parts) == 10  # of fifteen words
+    assert set(parts) == {("32", "+"), ("31", "-")}
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
 
 
 @pytest.mark.backend
@@ -330,6 +449,17 @@ def test_predict_keeps_its_columns_whatever_is_in_them(hostile, call):
 
 
 @pytest.mark.backend
+def test_predict_explains_hostile_words_harmlessly(hostile, call):
+    text, word = "the moon \x1b]0;title\x07\u202e", "\x1b0title\x07\u202e"  # one of the vocabulary
+    out = call(predict, hostile[1], text, "--explain")[1]
+    assert_harmless(out.replace("\t", ""))
+    assert escape.terminal(word) in out.splitlines()[1]
+    out = call(predict, hostile[1], text, "--explain", "--json")[1]
+    assert_harmless(out)
+    assert word in dict(json.loads(out)["words"])
+
+
+@pytest.mark.backend
 def test_predict_prints_in_any_encoding(hostile, call, monkeypatch):
     for encoding in ("ascii", "latin-1"):
         for as_json in ([], ["--json"]):
@@ -363,7 +493,7 @@ def test_scores_come_before_the_picture(run, call, monkeypatch, tmp_path):
     answer = call(evaluate, run, "--record", tmp_path / "record.json")
     assert_refused(answer, "the picture fails")
     assert "test accuracy: " in answer.out
-    assert "the most confident mistakes:" in answer.out
+    assert "the most confident of the other mistakes:" in answer.out
     assert "written to" not in answer.out
     assert (run / "metrics.json").exists()
     assert (run / "predictions.npz").exists()
@@ -396,7 +526,7 @@ def test_a_run_predicts_the_same_on_another_backend(trained):
         pytest.skip("needs two backends")
     other = available[available.index(backends.select()) - 1]
     answer = python(
-        *("-m", "research.predict", run, "--json", "--top", "3"),
+        *("-m", "research.predict", run, "--json", "--top", "3", "--explain"),
         environment={"KERAS_BACKEND": other},
         stdin="\n".join(TEXTS),
     )
@@ -405,7 +535,31 @@ def test_a_run_predicts_the_same_on_another_backend(trained):
     assert [answer["text"] for answer in answers] == TEXTS
     shares = [{best["label"]: best["probability"] for best in a["predictions"]} for a in answers]
     rows = [[share[label] for label in sorted(TOPICS)] for share in shares]
-    np.testing.assert_allclose(rows, research.load(run).predict(TEXTS), atol=1e-5)
+    classifier = research.load(run)
+    np.testing.assert_allclose(rows, classifier.predict(TEXTS), atol=1e-5)
+    for text, answer in zip(TEXTS, answers, strict=True):
+        assert dict(answer["words"]) == pytest.approx(dict(classifier.explain(text)), abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_line_is_labelled_before_the_next_one_is_written(trained):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "research.predict", str(trained[1])],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    with process:
+        for text in TEXTS:
+            process.stdin.write(f"{text}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().split("\t")[2] == " ".join(text.split()) + "\n"
+        process.stdin.close()
+        assert process.stdout.read() == ""
+    assert process.returncode == 0
 
 
 # --- mistakes and defects -----------------------------------------------------------------------

@@ -2,17 +2,22 @@
 
 import errno
 import http.server
+import random
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from conftest import Answer, assert_refused, python
 
 from research import evaluate, train
 from research.config import Config
+from research.data import labelled_tables
 from research.evaluation import figures
 from research.files import atomic, cache, downloads
 from research.serving.runtimes import RUNTIMES
@@ -125,6 +130,22 @@ def test_a_picture_that_does_not_fit(disk: Path) -> None:
         figures.learning_curves(HISTORY * 2, disk / "curves")
     assert (disk / "curves.svg").read_bytes() == old
     assert {path.name for path in files(disk)} == {"curves.svg", "curves.png", "large"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_labels_that_do_not_fit(disk: Path, tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / f"a{suffix}", disk / f"b{suffix}"
+    texts = [random.Random(row).randbytes(1_000).hex() for row in range(MEGABYTES * 2_000)]
+    table = pa.table({"text": texts})
+    if suffix == ".csv":
+        pyarrow.csv.write_csv(table, source)
+    else:
+        pyarrow.parquet.write_table(table, source)
+    target.write_text("old")
+    with pytest.raises(OSError, match=rf"cannot write {target}: No space.*free some space"):
+        labelled_tables.write(source, target, "text", lambda of_rows: [("a", 1.0)] * len(of_rows))
+    assert target.read_text() == "old"
+    assert files(disk) == [target]
 
 
 @pytest.fixture(scope="module")

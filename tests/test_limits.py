@@ -165,6 +165,27 @@ def test_labelling_takes_the_memory_of_a_thousand_lines(run, tmp_path):
     assert answer.out.count("\n") == 20_000
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_labelling_a_file_takes_the_memory_of_a_thousand_rows(run, tmp_path, suffix):
+    source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    text = "orbit moon rocket launch shuttle " * 30
+    if suffix == ".csv":
+        source.write_text("text\n" + f"{text}\n" * 40_000)  # 40 MB
+    else:
+        source.write_text((json.dumps({"text": text}) + "\n") * 40_000)
+    code = LABEL + "from research import predict\n" + LIMITED.format(megabytes=30) + PREDICT_FILE
+    answer = python("-c", code, run, source, target)
+    assert answer.code == 0, answer.err
+    assert answer.out.endswith(": 40,000 rows\n")
+
+
+PREDICT_FILE = """
+files = ["--input", sys.argv[2], "--output", sys.argv[3]]
+sys.argv = ["research/predict.py", sys.argv[1], *files]
+command.run(predict.main, prints_only=True)
+"""
+
+
 def test_a_line_without_end_is_refused(run):
     source = LABEL + LIMITED.format(megabytes=250) + PREDICT
     with Path("/dev/zero").open() as endless:

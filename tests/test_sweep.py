@@ -112,7 +112,7 @@ def recorded(tiny, tmp_path, monkeypatch):
         "metrics": {},
         "history": [{"epoch": epoch, "validation_accuracy": epoch / 4} for epoch in (1, 2)],
     }
-    path = tmp_path / "results" / "runs" / "kim" / f"{NAME}.json"
+    path = tmp_path / "runs" / "records" / "kim" / f"{NAME}.json"
     atomic.write_json(path, record)
     return path
 
@@ -139,7 +139,7 @@ def test_what_has_a_record_is_skipped(recorded, sweep_kim):
 def test_a_record_of_other_options_is_not_taken_for_it(recorded, sweep_kim):
     code, out, _ = sweep_kim(epochs=3)
     assert code == 1
-    record = f"results/runs/kim/{NAME}.json"
+    record = f"runs/records/kim/{NAME}.json"
     assert f"expected {record} with epochs 3, received it with epochs 2; move" in out
     assert out.endswith("1 runs: 1 failed\n")
 
@@ -150,7 +150,7 @@ def test_a_half_written_record_is_the_failure_of_one_job(recorded, sweep_kim, co
     code, out, _ = sweep_kim()
     assert code == 1
     assert f"failed kim/{NAME}: expected " in out
-    assert f"results/runs/kim/{NAME}.json, received " in out
+    assert f"runs/records/kim/{NAME}.json, received " in out
     assert out.endswith("1 runs: 1 failed\n")
 
 
@@ -230,10 +230,10 @@ def test_ctrl_c_cancels_what_has_not_ended(monkeypatch, tmp_path, capsys):
     assert sweep.counts(jobs) == "3 runs: 1 done, 1 stopped, 1 waiting"
     assert "stopping; the runs save first" in capsys.readouterr().err
     train, evaluate = on_ray.commands[2]
-    run = f"runs/kim/{BACKEND}-seed2"
+    run, record = f"runs/kim/{BACKEND}-seed2", f"runs/records/kim/{BACKEND}-seed2.json"
     passed = ["--epochs", "3", "--seed", "2", "--run-dir", run, "--resume"]
     assert train == ["research.train", "kim", *passed]
-    assert evaluate == ["research.evaluate", run, "--record", f"results/{run}.json"]
+    assert evaluate == ["research.evaluate", run, "--record", record, "--no-compare"]
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_a_run_that_was_stopped_is_continued(swept):
 
 @pytest.mark.slow
 def test_a_run_that_succeeds_has_its_record(swept):
-    record = atomic.read_json(swept.folder / "results" / "runs" / "newsgroups" / f"{NAME}.json")
+    record = atomic.read_json(swept.folder / "runs" / "records" / "newsgroups" / f"{NAME}.json")
     assert record["metrics"]["split"] == "test"
     assert record["config"]["model"] == "tutorial"
     assert (record["config"]["corpus"], record["config"]["seed"]) == ("folder", 0)
@@ -460,7 +460,7 @@ def test_a_failed_run_says_why_and_the_others_succeed(swept):
         f"which holds something else; give another --run-dir; log: runs/r8/{NAME}.log"
     )
     assert counts == "2 runs: 1 failed, 1 done"
-    assert not (swept.folder / "results" / "runs" / "r8").exists()
+    assert not (swept.folder / "runs" / "records" / "r8").exists()
 
 
 @pytest.mark.slow

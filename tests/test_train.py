@@ -12,6 +12,7 @@ from conftest import TOPICS, arrays_of, position_of
 import research
 from research import train
 from research.config import Config
+from research.data import corpora
 from research.evaluation import figures
 from research.files import atomic
 from research.training import trainer
@@ -314,9 +315,13 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_or_the_least_loss():
     assert train.best_epoch(history, "loss")["epoch"] == 3
 
 
+def prepared(config):
+    return train.prepare_data(corpora.load(config.corpus_source), config)
+
+
 def test_where_validation_is_scored_a_tenth_of_train_is_held_out_instead(tiny):
     usual, other = (
-        train.prepare_data(Config(**tiny, train_on=train_on))
+        prepared(Config(**tiny, train_on=train_on))
         for train_on in ("train", "nine-tenths-of-train")
     )
     examples = usual.description["examples"]
@@ -332,6 +337,6 @@ def test_where_validation_is_scored_a_tenth_of_train_is_held_out_instead(tiny):
 
 
 def test_of_few_examples_a_tenth_is_held_out(tiny):
-    data = train.prepare_data(Config(**tiny, train_examples=20, train_on="nine-tenths-of-train"))
+    data = prepared(Config(**tiny, train_examples=20, train_on="nine-tenths-of-train"))
     assert len(data.labels) + len(data.validation_labels) == 20
     assert len(data.labels) >= 16

@@ -4,11 +4,11 @@ What separates the columns is not guessed from how the file looks. The header ha
 only if it is divided at the right character.
 """
 
+import contextlib
 import csv
-import operator
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from research.data import text_files
 from research.data.rows import check_columns
@@ -18,26 +18,35 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """What separates columns, by the names that are easier to type."""
 
 
-class Form(NamedTuple):
-    """What separates the columns of a file, their names, and a line if that is unusual."""
+class CsvTable(NamedTuple):
+    """An open CSV file.
+
+    Attributes:
+      delimiter: what separates the columns.
+      header: the names of the columns.
+      rows: the fields of each row, as many as there are columns.
+      notes: a line if the form of the file is unusual.
+    """
 
     delimiter: str
     header: list[str]
+    rows: Iterator[list[str]]
     notes: list[str]
 
 
-def find_form(path: Path, wanted: list[str], delimiter: str | None = None) -> Form:
-    """Return the form in which the wanted columns are in the header of a file.
+def open_csv(path: Path, wanted: list[str], delimiter: str | None = None) -> CsvTable:
+    """Open a CSV file in the form in which the wanted columns are in its header.
 
     Args:
-      path: a file.
-      wanted: the names of the columns of the text, the class and perhaps the split.
+      path: the file.
+      wanted: the names of the columns of the text, the class and the split, or the first of these.
       delimiter: what separates the columns: a character, or a key of `DELIMITERS`. None for the one
         of these that gives the wanted columns.
 
     Raises:
       ValueError: the header does not have each of the columns exactly once, the file is no CSV, or
-        `delimiter` is no such character.
+        `delimiter` is no such character. While rows are read: one has not as many fields as the
+        header.
       OSError: the file could not be read.
     """
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
@@ -45,9 +54,10 @@ def find_form(path: Path, wanted: list[str], delimiter: str | None = None) -> Fo
         candidates = sorted(DELIMITERS.values(), key=lambda character: character != usual)
     else:
         candidates = [_character(delimiter)]
-    # At most one gives all columns. Where none does, the message shows what comes closest.
+    # Where none gives all columns, the message shows what comes closest.
     chosen = max(candidates, key=lambda character: _fit(path, character, wanted))
-    header = _header(path, chosen)
+    records = _records(path, chosen)
+    _, header = next(records, (range(0), []))
     place = f"the first line of {shown(path)}"
     check_columns(place, wanted, header, _other_advice(header, delimiter))
     unusual = []
@@ -56,32 +66,30 @@ def find_form(path: Path, wanted: list[str], delimiter: str | None = None) -> Fo
     if text_files.has_byte_order_mark(path):
         unusual.append("with a byte-order mark")
     notes = [f"{path.name}: {', '.join(unusual)}"] if unusual else []
-    return Form(chosen, header, notes)
+    return CsvTable(chosen, header, _rows(path, chosen, header, records), notes)
 
 
-def read(path: Path, wanted: list[str], form: Form) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of the wanted columns of each row.
+@contextlib.contextmanager
+def long_fields() -> Iterator[None]:
+    """Let the process read fields of a CSV up to the length of the longest text."""
+    previous_limit = csv.field_size_limit(text_files.MAX_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(previous_limit)
 
-    Args:
-      path: a file.
-      wanted: the names of two columns or more.
-      form: what `find_form` returned.
 
-    Raises:
-      ValueError: a row does not have as many fields as the header, or is no row of a CSV.
-      OSError: the file could not be read.
-    """
-    records = _records(path, form.delimiter)
-    next(records)  # the header
-    pick = operator.itemgetter(*map(form.header.index, wanted))
+def _rows(
+    path: Path, delimiter: str, header: list[str], records: Iterator[tuple[range, list[str]]]
+) -> Iterator[list[str]]:
     for lines, record in records:
-        if len(record) != len(form.header):
+        if len(record) != len(header):
             raise ValueError(
-                f"expected as many fields as in the header ({len(form.header):,}) in "
+                f"expected as many fields as in the header ({len(header):,}) in "
                 f"{_place(path, lines)}, received {len(record):,}; put a field with "
-                f"{_in_words(form.delimiter)} or line breaks in it into double quotes"
+                f"{_in_words(delimiter)} or line breaks in it into double quotes"
             )
-        yield pick(record)
+        yield record
 
 
 def _character(delimiter: str) -> str:
@@ -102,15 +110,10 @@ def _in_words(delimiter: str) -> str:
 def _fit(path: Path, delimiter: str, wanted: list[str]) -> tuple[int, int]:
     """Return how many of the wanted columns a delimiter gives, and how many columns in all."""
     try:
-        header = _header(path, delimiter)
+        _, header = next(_records(path, delimiter), (range(0), []))
     except ValueError:  # a name in quotes, with another delimiter behind it
         return 0, 0
     return sum(header.count(column) == 1 for column in wanted), len(header)
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    _, header = next(_records(path, delimiter), (range(0), []))
-    return header
 
 
 def _other_advice(header: list[str], delimiter: str | None) -> str:
@@ -119,7 +122,7 @@ def _other_advice(header: list[str], delimiter: str | None) -> str:
     if delimiter is not None:
         return ", or leave --delimiter out"
     if len(header) == 1:
-        return ", or what separates the columns with --delimiter"
+        return ", or separate the columns by commas"
     return ", or write the names of the columns into a first line"
 
 

@@ -107,20 +107,20 @@ def class_notes(classes: list[str], splits: list[str]) -> list[str]:
     if missing:
         texts = sum(counts[name] for name in missing)
         notes.append(
-            f"classes without a text in train: {_listed(missing, counts)}; nothing can learn them, "
-            f"so their texts ({texts:,}) count as mistakes"
+            f"warning: classes without a text in train: {_listed(missing, counts)}; nothing can "
+            f"learn them, so their texts ({texts:,}) count as mistakes"
         )
     if few:
         unscored = any((name, "test") not in pairs for name in few)
         notes.append(
-            f"classes with fewer than {_FEW} texts: {_listed(few, counts)}; expect mistakes there"
-            + ("; one without a text in test has an F1 of 0" if unscored else "")
+            f"warning: classes with fewer than {_FEW} texts: {_listed(few, counts)}; expect "
+            + ("mistakes; one without a text in test has an F1 of 0" if unscored else "mistakes")
         )
     return notes
 
 
 def _listed(names: list[str], counts: Counter[str]) -> str:
-    listed = ", ".join(f"{reprlib.repr(name)} ({counts[name]})" for name in names[:_NAMES_SHOWN])
+    listed = ", ".join(f"{reprlib.repr(name)} ({counts[name]:,})" for name in names[:_NAMES_SHOWN])
     more = len(names) - _NAMES_SHOWN
     return f"{listed} and {more:,} more" if more > 0 else listed
 

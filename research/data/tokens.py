@@ -4,10 +4,11 @@ The vocabulary and the arrays go into the cache, under a key of everything that 
 Keras and TensorFlow run only if the cache lacks an entry. So JAX and PyTorch can train from a warm
 cache where TensorFlow is not installed.
 
-Texts are split as TextVectorization does by default: ASCII letters become lower case, ASCII
-punctuation is removed, and words end at ASCII whitespace. Keras and NumPy fail on two kinds of
-input. NUL characters and lone surrogates are therefore replaced (`_as_bytes`), and words of more
-than 1,000 bytes are not learned (`learn_vocabulary`).
+Texts are split as TextVectorization does: ASCII letters become lower case, ASCII punctuation is
+removed, and words end at ASCII whitespace. For languages that put no spaces between words, each
+character can be a token instead. Keras and NumPy fail on two kinds of input. NUL characters and
+lone surrogates are therefore replaced (`_as_bytes`), and words of more than 1,000 bytes are not
+learned (`learn_vocabulary`).
 
 Page: https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/
 """
@@ -19,7 +20,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,19 +29,25 @@ from research.files import cache
 SPECIAL_WORDS = ("", "[UNK]")
 """Words 0 and 1 of every vocabulary: padding, and every out-of-vocabulary word."""
 
-_CACHE_FORMAT = 1  # raise it when the same input must give other files
+SplitAt = Literal["whitespace", "character"]
+"""Where texts are split: at white space, or after each character, which is then a token."""
+
+_CACHE_FORMAT = 2  # raise it when the same input must give other files
 _LONGEST_WORD_BYTES = 1_000
 _BATCH_BYTES = 1 << 20
 _BATCH_TEXTS = 1_024
 
 
-def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
+def learn_vocabulary(
+    texts: Sequence[str], vocabulary_size: int, split: SplitAt = "whitespace"
+) -> list[str]:
     """Return the most frequent words of the texts, the most frequent first.
 
     The list starts with `SPECIAL_WORDS` and has at most `vocabulary_size` entries, including those
     two. Words that are equally frequent are in descending order of their UTF-8 bytes. More than
     1,000 bytes without whitespace do not count as a word: Keras copies the vocabulary into an array
     as wide as its longest word, so one encoded attachment among the texts would fill the memory.
+    A line feed is never a token, since it ends a line of `vocabulary.txt`.
 
     Raises:
       ValueError: there are no texts, no text holds a word, or `vocabulary_size` is below 3.
@@ -57,14 +64,16 @@ def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
         _import_tensorflow()
         import keras
 
-        layer = keras.layers.TextVectorization(max_tokens=vocabulary_size)
+        layer = keras.layers.TextVectorization(max_tokens=vocabulary_size, split=split)
         layer.adapt(_without_long_words(batch) for batch in _batches(texts))
-        (folder / "vocabulary.txt").write_bytes(vocabulary_file(layer.get_vocabulary()))
+        words = [word for word in layer.get_vocabulary() if word != "\n"]
+        (folder / "vocabulary.txt").write_bytes(vocabulary_file(words))
 
     key = {
         "format": _CACHE_FORMAT,
         "texts": _digest(_as_bytes(text) for text in texts),
         "vocabulary_size": vocabulary_size,
+        "split": split,
     }
     vocabulary = read_vocabulary(cache.cached("vocabulary", key, build) / "vocabulary.txt")
     if len(vocabulary) == len(SPECIAL_WORDS):
@@ -75,7 +84,12 @@ def learn_vocabulary(texts: Sequence[str], vocabulary_size: int) -> list[str]:
     return vocabulary
 
 
-def encode(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int) -> np.ndarray:
+def encode(
+    texts: Sequence[str],
+    vocabulary: Sequence[str],
+    sequence_length: int,
+    split: SplitAt = "whitespace",
+) -> np.ndarray:
     """Return the texts as `int32[examples, sequence_length]` word numbers.
 
     A word's number is its index in the vocabulary, or 1 if the vocabulary lacks it. Texts are cut
@@ -89,14 +103,17 @@ def encode(texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
     _check_encoding(texts, vocabulary, sequence_length)
     token_ids = np.empty((len(texts), sequence_length), np.int32)
     start = 0
-    for batch in _encode_batches(texts, vocabulary, sequence_length):
+    for batch in _encode_batches(texts, vocabulary, sequence_length, split):
         token_ids[start : start + len(batch)] = batch
         start += len(batch)
     return token_ids
 
 
 def encode_cached(
-    texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
+    texts: Sequence[str],
+    vocabulary: Sequence[str],
+    sequence_length: int,
+    split: SplitAt = "whitespace",
 ) -> np.ndarray:
     """Return the same as `encode`, as a read-only array mapped from a file in the cache.
 
@@ -114,7 +131,7 @@ def encode_cached(
         header = {"descr": "<i4", "fortran_order": False, "shape": shape}
         with (folder / "token_ids.npy").open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            for token_ids in _encode_batches(texts, vocabulary, sequence_length):
+            for token_ids in _encode_batches(texts, vocabulary, sequence_length, split):
                 file.write(token_ids.tobytes())
 
     key = {
@@ -122,6 +139,7 @@ def encode_cached(
         "texts": _digest(_as_bytes(text) for text in texts),
         "vocabulary": _digest(_as_bytes(word) for word in vocabulary),
         "sequence_length": sequence_length,
+        "split": split,
     }
     path = cache.cached("token_ids", key, build) / "token_ids.npy"
     token_ids: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -213,22 +231,24 @@ def _check_encoding(texts: Sequence[str], vocabulary: Sequence[str], sequence_le
 
 
 def _encode_batches(
-    texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int
+    texts: Sequence[str], vocabulary: Sequence[str], sequence_length: int, split: SplitAt
 ) -> Iterator[np.ndarray]:
     """Yield `encode` of the texts in parts, `int32[examples, sequence_length]`."""
-    vectorize = _vectorizer(tuple(vocabulary), sequence_length)
+    vectorize = _vectorizer(tuple(vocabulary), sequence_length, split)
     for batch in _batches(texts):
         yield vectorize(batch).numpy().astype("<i4")
 
 
 @functools.lru_cache(maxsize=2)  # so that labelling texts one by one builds it once
-def _vectorizer(vocabulary: tuple[str, ...], sequence_length: int) -> Callable[[list[bytes]], Any]:
+def _vectorizer(
+    vocabulary: tuple[str, ...], sequence_length: int, split: SplitAt
+) -> Callable[[list[bytes]], Any]:
     """Return a function from texts to a TensorFlow tensor, `int64[texts, sequence_length]`."""
     tf = _import_tensorflow()
     import keras
 
     layer = keras.layers.TextVectorization(
-        vocabulary=list(vocabulary), output_sequence_length=sequence_length
+        vocabulary=list(vocabulary), output_sequence_length=sequence_length, split=split
     )
     # In a TensorFlow graph, the result stays a TensorFlow tensor on every backend. Otherwise Keras
     # would make it a JAX or PyTorch tensor, which travels to the GPU and back.

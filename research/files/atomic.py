@@ -3,8 +3,9 @@
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from research.files import moves
 
@@ -37,18 +38,34 @@ def write(path: Path, content: bytes) -> None:
     Raises:
       OSError: it cannot be written, for lack of space or permission. The old content stays.
     """
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file to write to. It takes its place when the block ends without an error.
+
+    It is durable then, and its folder is created if it is missing. After an error the old content
+    stays, and nothing else.
+
+    Raises:
+      OSError: it cannot be written, for lack of space or permission.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         moves.make_folder(path.parent)
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         moves.sync(path.parent)  # or a power cut could bring the old content back
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError) or error.strerror is None:  # it says what to do already
+            raise
         raise OSError(
             f"cannot write {path}: {error.strerror}; free some space or choose another place, then "
             "repeat the command"

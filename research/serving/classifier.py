@@ -1,8 +1,10 @@
 """A trained run as one object: texts in, probabilities out."""
 
 import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -12,6 +14,8 @@ from research.config import Config
 from research.data import tokens
 from research.models import registry
 from research.models.variables import assign, forms, weights
+from research.processes.choices import choose
+from research.serving import explanation
 from research.training import checkpoints, run_folder
 from research.training.checkpoints import Checkpoint
 from research.training.inference import predict_probabilities
@@ -24,7 +28,7 @@ It can be larger, since wide-deep keeps the vectors of 30,000 words only.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """A model with what it needs to read texts.
 
@@ -32,6 +36,7 @@ class Classifier:
       classifier = research.load("runs/newsgroups/jax-seed0")
       probabilities = classifier.predict(["the shuttle reached its orbit"])  # float32[1, 20]
       classifier.classes[probabilities[0].argmax()]
+      classifier.explain("the shuttle reached its orbit")  # [("orbit", 4.1), ("the", -0.2), ...]
 
     Attributes:
       config: the options of the run.
@@ -83,21 +88,97 @@ class Classifier:
         assign(variables, checkpoint.arrays(forms(variables)))  # `last` also holds the optimizer
         return cls(config, data.class_names, vocabulary, model)
 
-    def predict(self, texts: Sequence[str]) -> np.ndarray:
+    def __repr__(self) -> str:
+        return (
+            f"Classifier(model={self.config.model!r}, words={len(self.vocabulary)}, "
+            f"classes={reprlib.repr(self.classes)})"
+        )
+
+    def predict(self, texts: Iterable[str]) -> np.ndarray:
         """Return the probability of each class, float32[texts, classes].
 
+        Args:
+          texts: a list, a tuple, an array or a Series of strings, or whatever else yields them.
+
         Raises:
-          ValueError: `texts` is a single string or holds something other than strings.
+          ValueError: `texts` is a single string or has several dimensions, or an element is no
+            string; the message says which.
           ModuleNotFoundError: TensorFlow, which reads the texts, is not installed.
+
+        Example:
+          classifier = research.load("runs/newsgroups/jax-seed0")
+          texts = pandas.Series(["the shuttle reached its orbit", "the goalie stopped the puck"])
+          classifier.predict(texts)  # float32[2, 20]
         """
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(
-                f"expected a list of strings, received {texts!r:.80}; put a single text into a list"
-            )
-        if len(texts) == 0:
+        texts = _strings(texts)
+        if not texts:
             return np.zeros((0, len(self.classes)), "float32")
-        token_ids = tokens.encode(texts, self.vocabulary, self.config.sequence_length)
+        token_ids = tokens.encode(
+            texts, self.vocabulary, self.config.sequence_length, self.config.split
+        )
         return predict_probabilities(self.model, token_ids)
+
+    def explain(self, text: str, label: str | None = None) -> list[tuple[str, float]]:
+        """Return the words that speak for and against a label, the weightiest first.
+
+        Each different word comes with its contribution: what the log-odds of the label lose
+        without it, in nats. So it is positive for a word that speaks for the label. See
+        `research.serving.explanation`.
+
+        Words are as the model sees them, in lower case and without punctuation. Those that it does
+        not know count together as "[UNK]", and those beyond its sequence length not at all. Of a
+        text with more than 1,000 different words, the first are explained.
+
+        Args:
+          text: one text.
+          label: a class; None for the most probable one.
+
+        Raises:
+          ValueError: `text` is no string, or `label` is no class.
+          ModuleNotFoundError: TensorFlow, which reads the text, is not installed.
+
+        Example:
+          classifier = research.load("runs/newsgroups/jax-seed0")
+          for word, contribution in classifier.explain("the shuttle reached its orbit")[:3]:
+              print(f"{contribution:+.2f} {word}")
+        """
+        predict = partial(predict_probabilities, self.model)
+        token_ids = tokens.encode(_strings([text]), self.vocabulary, self.config.sequence_length)
+        if label is None:
+            number = int(predict(token_ids)[0].argmax())
+        else:
+            number = self.classes.index(choose("the label", label, self.classes))
+        words, values = explanation.contributions(token_ids[0], predict, number)
+        return [
+            (self.vocabulary[word], float(value)) for word, value in zip(words, values, strict=True)
+        ]
+
+
+def _strings(texts: Iterable[str]) -> list[str]:
+    """Return the texts as a list.
+
+    Raises:
+      ValueError: they are not strings in one dimension.
+    """
+    if isinstance(texts, str | bytes):
+        raise ValueError(
+            f"expected a list of strings, received {reprlib.repr(texts)}; put a single text into a "
+            "list"
+        )
+    is_flat = isinstance(texts, Iterable) and getattr(texts, "ndim", 1) == 1
+    if not is_flat or isinstance(texts, Mapping):
+        raise ValueError(
+            "expected a list, a tuple, a one-dimensional array or a Series of strings, received "
+            f"{type(texts).__name__}; give the texts alone, such as one column"
+        )
+    listed = list(texts)
+    for index, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"expected only strings, received {reprlib.repr(text)} of type "
+                f"{type(text).__name__} as element {index}; decode, fill or remove it"
+            )
+    return listed
 
 
 def _check_size(checkpoint: Checkpoint, data: Description, words: int) -> None:

@@ -1,10 +1,11 @@
 """How each format of artefact is written; `runtimes` holds how each is run.
 
 Formats that take texts split them into words as Keras's TextVectorization does: ASCII letters in
-lower case, ASCII punctuation removed, split at ASCII whitespace. Texts must be Unicode without lone
-surrogates. Training reads NUL as U+FFFD (`research.data.tokens`). A `saved_model` does so itself.
-For `onnx` and `keras` the caller replaces it, as `runtimes` and the example in the model card do;
-otherwise NUL stays in its word, which is then out of the vocabulary.
+lower case, ASCII punctuation removed, split at ASCII whitespace or, except in `onnx`, after each
+character. Texts must be Unicode without lone surrogates. Training reads NUL as U+FFFD
+(`research.data.tokens`). A `saved_model` does so itself. For `onnx` and `keras` the caller replaces
+it, as `runtimes` and the example in the model card do; otherwise NUL stays in its word, which is
+then out of the vocabulary.
 """
 
 import errno
@@ -93,11 +94,17 @@ def _vectorization(classifier: "Classifier") -> Any:
     return keras.layers.TextVectorization(
         vocabulary=classifier.vocabulary,
         output_sequence_length=classifier.config.sequence_length,
+        split=classifier.config.split,
         name="tokenizer",
     )
 
 
 def _onnx(classifier: "Classifier", metadata: dict[str, Any], path: Path) -> None:
+    if classifier.config.split != "whitespace":
+        raise ValueError(
+            f"expected a run with --split whitespace for onnx, received {classifier.config.split}; "
+            "use onnx-token-ids, or saved_model or keras, which take texts"
+        )
     from onnx import TensorProto, helper
 
     from research.serving.onnx_tokenizer import tokenizer  # needs the package onnxscript

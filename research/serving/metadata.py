@@ -32,7 +32,7 @@ def collect(checkpoint: Checkpoint, classifier: "Classifier") -> dict[str, Any]:
         "tokenizer": {
             "lower": "ASCII letters",
             "remove": PUNCTUATION,
-            "split": "ASCII whitespace",
+            "split": "ASCII whitespace" if config.split == "whitespace" else config.split,
             "sequence_length": config.sequence_length,
             "padding": 0,
             "out_of_vocabulary": 1,

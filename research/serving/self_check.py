@@ -66,8 +66,10 @@ def check(
     """
     given: Sequence[Any] = texts
     if not RUNTIMES[name].takes_texts:
-        sequence_length = metadata["tokenizer"]["sequence_length"]
-        given = tokens.encode(texts, metadata["vocabulary"], sequence_length).tolist()
+        options = metadata["origin"]["options"]
+        given = tokens.encode(
+            texts, metadata["vocabulary"], options["sequence_length"], options["split"]
+        ).tolist()
     # A format that runs on any backend runs on another one than trained it, if one is installed.
     installed = backends.installed()
     others = [backend for backend in installed if backend != metadata["origin"]["backend"]]

@@ -30,6 +30,7 @@ class Trainer:
       optimizer: a key of `OPTIMIZERS`; Keras's defaults are used except for the learning rate.
       learning_rate: above 0.
       decay_steps: if given, the learning rate falls linearly to 2% over this many steps.
+      class_weights: float32[classes], by which the loss of an example is multiplied; None for 1.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Trainer:
         optimizer: str,
         learning_rate: float,
         decay_steps: int | None = None,
+        class_weights: np.ndarray | None = None,
     ) -> None:
         self.model = model
         schedule: Any = learning_rate
@@ -57,7 +59,7 @@ class Trainer:
         length = model.input_shape[1] or 1
         model.test_on_batch(np.zeros((1, length), "int32"), np.zeros(1, "int32"))
         model.reset_metrics()
-        self._step = _compiled_step(model)
+        self._step = _compiled_step(model, class_weights)
 
     def epoch(
         self,
@@ -136,8 +138,18 @@ class Trainer:
         return weights(self.model) | of_optimizer | of_metrics
 
 
-def _compiled_step(model: keras.Model) -> Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]:
+def _compiled_step(
+    model: keras.Model, class_weights: np.ndarray | None
+) -> Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]:
     """Return `(state, token_ids, labels) -> (logs, state)`; the state is used on JAX only."""
+
+    def data(token_ids: Any, labels: Any) -> tuple[Any, ...]:
+        """Return what Keras's `train_step` takes: the examples, and their weights if given."""
+        if class_weights is None:
+            return token_ids, labels
+        of_classes = ops.convert_to_tensor(class_weights)
+        return token_ids, labels, ops.take(of_classes, labels, axis=0)
+
     match keras.backend.backend():
         case "jax":
             import jax
@@ -145,16 +157,16 @@ def _compiled_step(model: keras.Model) -> Callable[[Any, Any, Any], tuple[dict[s
             # A single step instead of a scan over several: inside a loop XLA compiles convolutions
             # differently for a CPU, and a step took 4.4 s instead of 0.1 s.
             step: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]] = jax.jit(
-                lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0
+                lambda state, x, y: model.train_step(state, data(x, y)), donate_argnums=0
             )
             return step
         case "tensorflow":
             import tensorflow as tf
 
-            graph = tf.function(lambda x, y: model.train_step((x, y)), autograph=False)
+            graph = tf.function(lambda x, y: model.train_step(data(x, y)), autograph=False)
             return lambda state, x, y: (graph(x, y), state)
         case _:
-            return lambda state, x, y: (model.train_step((x, y)), state)
+            return lambda state, x, y: (model.train_step(data(x, y)), state)
 
 
 def _state_variables(model: keras.Model) -> tuple[list[Any], ...]:
