@@ -317,7 +317,7 @@ def test_train_needs_two_classes(split: str, received: str, tmp_path: Path) -> N
 def test_several_classes_for_one_text(kind: str, tmp_path: Path) -> None:
     rows = [(text, [label, "mail"]) for text, label in ROWS]
     with pytest.raises(
-        ValueError, match=r"expected one class .* in column 'label', received \['ham', 'mail'\]"
+        ValueError, match=r"expected one class: .* in column 'label', received \['ham', 'mail'\]"
     ):
         readers.read(kind, WRITERS[kind](tmp_path / "corpus", rows))
 

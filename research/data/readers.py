@@ -151,7 +151,7 @@ def _read_folder(path: Path) -> OwnTexts:
 def _of_rows(rows: Rows, wanted: list[str], path: Path) -> OwnTexts:
     texts = ["" if text is None else text for text in rows.columns[0]]
     labels, splits = rows.columns[1], rows.splits
-    label = "one class (a string or an integer of 64 bits)"
+    label = "one class: a string or an integer of 64 bits"
     _check_values(wanted[1], labels, rows.place, label, _is_label)
     _check_same_kind(wanted[1], labels, rows.place)
     longest = f"a string of at most {text_files.MAX_CHARACTERS:,} characters"
