@@ -126,6 +126,8 @@ def load_corpus(run: Path, config: Config, corpus_path: Path | None) -> Corpus:
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
             f"digest {corpus.digest}; restore the corpus, or give its place with --corpus-path"
         )
+    for note in corpus.notes:
+        print(escape.terminal(note))
     return corpus
 
 

@@ -129,6 +129,8 @@ def train(
 
 def prepare_data(corpus: Corpus, config: Config) -> Data:
     """Turn the texts of a corpus into integers, and look up the word vectors."""
+    for note in corpus.notes:
+        print(escape.terminal(note))
     learned, held_out = divide(corpus, config)
     vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size, config.split)
     token_ids, validation_ids = (

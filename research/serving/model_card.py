@@ -42,7 +42,7 @@ def card(
     classes = [text(name) for name in metadata["classes"]]
     options, length = origin["options"], metadata["tokenizer"]["sequence_length"]
     counts = ", ".join(f"{count:,} {text(split)}" for split, count in origin["examples"].items())
-    protocol = corpora.CORPORA[origin["corpus"]].removeprefix("your ")
+    protocol = corpora.CORPORA[options["corpus"]].removeprefix("your ")
     takes = "texts"
     if not RUNTIMES[name].takes_texts:
         takes = (
