@@ -189,8 +189,9 @@ def _corpus(source: CorpusSource, documents: Documents) -> Corpus:
 def _own_name(kind: str, path: Path) -> str:
     """Return the name of a file, folder or dataset, made fit for the name of a folder."""
     stem = path.absolute().name if kind in ("folder", "hub") else path.stem
-    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or kind
-    return f"{name}-{kind}" if name in CORPORA else name  # own texts never count as a public corpus
+    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.")
+    is_free = name and name not in CORPORA  # own texts never count as a public corpus
+    return name if is_free else f"{name or 'own'}-{kind}"
 
 
 def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
