@@ -69,9 +69,9 @@ def test_the_command_takes_a_csv_file_with_its_columns(call, tmp_path, monkeypat
     options = ("--text-column", "body", "--label-column", "folder", "--results", tmp_path)
     code, out, _ = call(baselines, "csv", "--corpus-path", tmp_path / "mail.csv", *options)
     assert code == 0
-    record = atomic.read_json(tmp_path / "csv" / "bayes.json")
+    record = atomic.read_json(tmp_path / "mail" / "bayes.json")
     assert record["data"]["class_names"] == NAMES
-    assert record["config"]["corpus"] == "csv"
+    assert record["data"]["corpus"] == "mail"
     assert f"test accuracy {record['metrics']['accuracy']:.4f}: " in out
 
 
