@@ -110,9 +110,7 @@ def train(
             position = restore(trainer, run, config.epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
         process = None
-        if not epochs.are_complete(
-            position, config.epochs, config.patience
-        ):  # otherwise this process adds nothing to the run
+        if not is_complete(position, config):  # otherwise this process adds nothing to the run
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
@@ -429,7 +427,7 @@ def filed_under(config: Config) -> str:
     """Return the name of a run for which no experiment was named: that of its corpus."""
     if config.corpus == Config().corpus:
         return "newsgroups"
-    return config.corpus
+    return corpora.name_of(config.corpus_source)
 
 
 def evaluate(run: Path) -> None:

@@ -178,16 +178,22 @@ def _corpus(source: CorpusSource, documents: Documents) -> Corpus:
         rows = [row for row, of_row in enumerate(split_of) if of_row == split]
         if rows:
             splits[split] = Split(split, [documents.texts[row] for row in rows], labels[rows])
-    if source.path is not None and name in OWN:
-        name = _own_name(name, source.path)
+    if name in OWN:
         notes += readers.class_notes(documents.classes, split_of)
     description = f"{CORPORA[source.name]}; from {documents.source}"
     digest = _digest(class_names, splits.values())
-    return Corpus(name, description, class_names, splits, digest, notes)
+    return Corpus(name_of(source), description, class_names, splits, digest, notes)
 
 
-def _own_name(kind: str, path: Path) -> str:
-    """Return the name of a file, folder or dataset, made fit for the name of a folder."""
+def name_of(source: CorpusSource) -> str:
+    """Return the name under which runs and records are filed.
+
+    It is that of the corpus; for your own texts, that of the file, folder or dataset, made fit for
+    the name of a folder.
+    """
+    kind, path = source.name, source.path
+    if kind not in OWN or path is None:
+        return kind
     stem = path.absolute().name if kind in ("folder", "hub") else path.stem
     name = re.sub(r"[^\w.-]+", "-", stem).strip("-.")
     is_free = name and name not in CORPORA  # own texts never count as a public corpus
