@@ -119,7 +119,7 @@ def test_a_class_that_only_the_test_split_has_is_kept(tmp_path: Path) -> None:
     ],
 )
 def test_own_texts_have_the_name_of_their_file(kind: str, path: str, name: str) -> None:
-    assert corpora._own_name(kind, Path(path)) == name
+    assert corpora.name_of(CorpusSource(kind, Path(path))) == name
 
 
 def test_a_folder_is_named_wherever_one_stands(
@@ -127,7 +127,7 @@ def test_a_folder_is_named_wherever_one_stands(
 ) -> None:
     (tmp_path / "reviews").mkdir()
     monkeypatch.chdir(tmp_path / "reviews")
-    assert corpora._own_name("folder", Path()) == "reviews"
+    assert corpora.name_of(CorpusSource("folder", Path())) == "reviews"
 
 
 def test_corpora_are_in_the_order_of_the_tables_and_own_ones_last() -> None:
