@@ -195,8 +195,9 @@ def name_of(source: CorpusSource) -> str:
     if kind not in OWN or path is None:
         return kind
     stem = path.absolute().name if kind in ("folder", "hub") else path.stem
-    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or kind
-    return f"{name}-{kind}" if name in CORPORA else name  # own texts never count as a public corpus
+    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.")
+    is_free = name and name not in CORPORA  # own texts never count as a public corpus
+    return name if is_free else f"{name or 'own'}-{kind}"
 
 
 def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:

@@ -1,12 +1,12 @@
 """Datasets of the Hugging Face Hub, and folders in its form, through the library `datasets`.
 
-Since version 4 the library runs no code of a dataset. What it fetches and converts stays in its own
-cache, and in a folder of ours.
+Since version 4 the library runs no code of a dataset. What it fetches stays in its own cache.
 """
 
 import logging
 import re
 import sys
+import tempfile
 from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 from research.data.rows import Rows, check_columns
 from research.data.splits import by_name
 from research.data.text_files import shown
-from research.files.cache import cache_dir
 
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -33,7 +32,19 @@ def read(path: Path, wanted: list[str]) -> Rows:
       ValueError: there is no such dataset or column, or it cannot be read.
       OSError: the dataset could not be fetched.
     """
-    dataset = _load(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        # In its cache the library does not always notice that a file in a folder has changed.
+        dataset = _load(path, scratch if is_folder(path) else None)
+        return _rows(dataset, path, wanted)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path means a folder, perhaps with :CONFIG, and not a name on the Hub."""
+    name, _ = _name_and_config(path)
+    return Path(name).exists()
+
+
+def _rows(dataset: Mapping[str, Any], path: Path, wanted: list[str]) -> Rows:
     split_of = by_name(dataset, shown(path))
     columns: list[list[Any]] = [[] for _ in wanted]
     splits: list[str] = []
@@ -62,12 +73,6 @@ def read(path: Path, wanted: list[str]) -> Rows:
     return Rows(columns, splits, place_of, notes)
 
 
-def is_folder(path: Path) -> bool:
-    """Return whether a path means a folder, perhaps with :CONFIG, and not a name on the Hub."""
-    name, _ = _name_and_config(path)
-    return Path(name).exists()
-
-
 def _name_and_config(path: Path) -> tuple[str, str | None]:
     if path.exists() or ":" not in path.name:
         return str(path), None
@@ -75,8 +80,8 @@ def _name_and_config(path: Path) -> tuple[str, str | None]:
     return name, config
 
 
-def _load(path: Path) -> Mapping[str, Any]:
-    """Return a `datasets.Dataset` for each split."""
+def _load(path: Path, cache: str | None) -> Mapping[str, Any]:
+    """Return a `datasets.Dataset` for each split; None as the cache means the library's own."""
     name, config = _name_and_config(path)
     if Path(name).is_file():
         raise ValueError(
@@ -99,9 +104,7 @@ def _load(path: Path) -> Mapping[str, Any]:
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     try:
-        found: Mapping[str, Any] = datasets.load_dataset(
-            name, config, cache_dir=str(cache_dir() / "datasets")
-        )
+        found: Mapping[str, Any] = datasets.load_dataset(name, config, cache_dir=cache)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:300]
         kind = OSError if isinstance(error, OSError) else ValueError
