@@ -34,6 +34,9 @@ CORPORA = {
 }
 """The names of all corpora, each with its protocol in one line."""
 
+IN_MEMORY = "memory"
+"""The name of texts that a Python program handed over. No file holds them, so `load` refuses it."""
+
 _NAMES = "\n".join(f"{name}: {protocol}" for name, protocol in CORPORA.items())
 
 
@@ -103,6 +106,12 @@ def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validat
       corpus = load(CorpusSource("r8"))
       corpus.splits["train"].texts[0]
     """
+    if source.name == IN_MEMORY:
+        raise ValueError(
+            f"expected a corpus that can be read again, received {IN_MEMORY!r}: a Python program "
+            "handed the texts over, and the run does not keep them; score it in Python, with "
+            "TextClassifier.score or with research.load(RUN).predict"
+        )
     choose("the corpus", source.name, CORPORA)
     if source.path is not None and not source.path.exists():
         raise FileNotFoundError(
@@ -150,7 +159,7 @@ def _corpus(name: str, documents: Documents) -> Corpus:
         if rows:
             splits[split] = Split(split, [documents.texts[row] for row in rows], labels[rows])
     description = f"{CORPORA[name]}; from {documents.source}"
-    return Corpus(name, description, class_names, splits, _digest(class_names, splits.values()))
+    return Corpus(name, description, class_names, splits, digest(class_names, splits.values()))
 
 
 def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
@@ -160,13 +169,14 @@ def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
     return class_names, np.array([index[of_one] for of_one in classes], dtype=np.int32)
 
 
-def _digest(class_names: list[str], splits: Iterable[Split]) -> str:
+def digest(class_names: list[str], splits: Iterable[Split]) -> str:
+    """Return the SHA-256 of class names, and of the labels and texts of splits."""
     digest = hashlib.sha256(json.dumps(class_names).encode())
     for split in splits:
         digest.update(f"{split.name} {len(split.texts)}\n".encode())
         digest.update(split.labels.astype("<i4").tobytes())
         for text in split.texts:
-            encoded = text.encode()
+            encoded = text.encode("utf-8", "surrogatepass")
             digest.update(f"{len(encoded)}\n".encode())  # keeps ["ab"] apart from ["a", "b"]
             digest.update(encoded)
     return digest.hexdigest()
