@@ -101,7 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             run = train(self.experiment, config, Path(folder, "run"), corpus=corpus)
             self.run_ = _read(run)
         self.classes_ = classes
-        vars(self).pop("classifier_", None)  # that of the fit before
+        self.__dict__.pop("classifier_", None)  # that of the fit before
         return self
 
     def predict(self, X: Iterable[str]) -> np.ndarray:  # noqa: N803
@@ -114,8 +114,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
           ValueError: `X` holds something other than strings.
           NotFittedError: `fit` was not called.
         """
-        best: np.ndarray = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        predictions: np.ndarray = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return predictions
 
     def predict_proba(self, X: Iterable[str]) -> np.ndarray:  # noqa: N803
         """Return the probability of each class, float32[texts, classes], as `classes_` has them.

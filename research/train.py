@@ -110,7 +110,9 @@ def train(
             position = restore(trainer, run, config.epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
         process = None
-        if not is_complete(position, config):  # otherwise this process adds nothing to the run
+        if not position.is_complete(
+            config.epochs, config.patience
+        ):  # otherwise this process adds nothing to the run
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
@@ -280,7 +282,7 @@ def fit(
     steps = math.ceil(len(data.labels) / config.batch_size)
     monitor = monitor_of(config, data.labels)
     with Display(config.epochs, steps) as display:
-        while not is_complete(position, config):
+        while not position.is_complete(config.epochs, config.patience):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
             # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
             check_finite("weights", trainer.state().values(), saver.run, config, position)
@@ -301,7 +303,7 @@ def fit(
             saver.save(position, trainer.state(), best_weights)
             run_folder.write_history(saver.run, history)
             display.epoch(record)  # once it is saved, since the output may be a closed pipe
-            if stop() and not is_complete(position, config):
+            if stop() and not position.is_complete(config.epochs, config.patience):
                 raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return position.history
 
@@ -372,13 +374,6 @@ def best_epoch(history: list[dict[str, Any]], monitor: str) -> dict[str, Any]:
     """
     name, sign = f"validation_{monitor.replace('-', '_')}", 1 if monitor == "loss" else -1
     return min(history, key=lambda record: sign * record[name])
-
-
-def is_complete(position: Position, config: Config) -> bool:
-    """Return whether a run has all its epochs, or has had no better one for `patience` epochs."""
-    without_better = position.epoch - (position.best_epoch or position.epoch)
-    has_stalled = config.patience is not None and without_better >= config.patience
-    return position.epoch >= config.epochs or has_stalled
 
 
 def check_finite(
