@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from research.serving.classifier import Classifier
 
 _OF_CORPUS = {"corpus", "corpus_path", *(field.name for field in dataclasses.fields(CorpusSource))}
-_OPTIONS = [field.name for field in dataclasses.fields(Config) if field.name not in _OF_CORPUS]
+_PARAMETERS = [
+    "experiment",
+    *(f.name for f in dataclasses.fields(Config) if f.name not in _OF_CORPUS),
+]
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):
@@ -62,12 +65,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
           ValueError: there is no such option; the message suggests the nearest one.
         """
         self.experiment = experiment
-        self.options: dict[str, Any] = {}
         self.set_params(**options)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return `experiment`, and the options that were given; `deep` changes nothing."""
-        return {"experiment": self.experiment, **self.options}
+        return {name: value for name, value in self.__dict__.items() if name in _PARAMETERS}
 
     def set_params(self, **params: Any) -> Self:
         """Set `experiment` or any option, also one that was not given before.
@@ -75,10 +77,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         Raises:
           ValueError: there is no such option; the message suggests the nearest one.
         """
-        for name in params:
-            choose("the option", name, ["experiment", *_OPTIONS])
-        self.experiment = params.pop("experiment", self.experiment)
-        self.options = {**self.options, **params}
+        for name, value in params.items():
+            setattr(self, choose("the option", name, _PARAMETERS), value)
         return self
 
     def fit(self, X: Iterable[str], y: Iterable[Any]) -> Self:  # noqa: N803  (scikit-learn's name)
@@ -114,7 +114,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
           ValueError: `X` holds something other than strings.
           NotFittedError: `fit` was not called.
         """
-        predictions: np.ndarray = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        labels = self.predict_proba(X).argmax(axis=1)
+        predictions: np.ndarray = self.classes_[labels]
         return predictions
 
     def predict_proba(self, X: Iterable[str]) -> np.ndarray:  # noqa: N803
@@ -175,7 +176,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         # A search draws from arrays and distributions, whose numbers are NumPy's.
         given = {
             name: value.item() if isinstance(value, np.generic) else value
-            for name, value in self.options.items()
+            for name, value in self.get_params().items()
+            if name != "experiment"
         }
         options = dataclasses.asdict(experiments.get(self.experiment)) | given
         content = json.dumps(options | {"corpus": IN_MEMORY}, default=str)
