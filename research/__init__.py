@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from research.estimator import TextClassifier
     from research.serving.classifier import Classifier
 
-__all__ = ["load"]
+__all__ = ["TextClassifier", "load"]
 
 
 def load(run: Path | str, checkpoint: Literal["best", "last"] = "best") -> Classifier:
@@ -32,3 +33,12 @@ def load(run: Path | str, checkpoint: Literal["best", "last"] = "best") -> Class
     from research.serving.classifier import Classifier
 
     return Classifier.load(Path(run), checkpoint)
+
+
+def __getattr__(name: str) -> Any:
+    """Import `TextClassifier`, and scikit-learn with it, when it is asked for."""
+    if name == "TextClassifier":
+        from research.estimator import TextClassifier
+
+        return TextClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

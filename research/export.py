@@ -2,8 +2,9 @@
 
 An artefact needs neither this package nor the backend that trained it. It carries its class names,
 vocabulary, settings of the tokenizer, licences and origin. It is kept only if it gives the run's
-probabilities and labels in a process of its own, on real documents and on edge-case texts. A model
-card is written beside it.
+probabilities and labels in a process of its own, on real documents and on edge-case texts. For a
+run that was trained in memory, texts made of its words replace the documents. A model card is
+written beside it.
 """
 
 import importlib.util
@@ -16,6 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 from research.config import Config
+from research.data import corpora
 from research.files import atomic, moves
 from research.processes import backends, command, escape
 from research.processes.choices import choose
@@ -69,7 +71,9 @@ def main(
         if classifier.config.precision != "float32":
             as_trained = Classifier.of(opened)
     source, precision = classifier.config.corpus_source, classifier.config.precision
-    texts = self_check.texts_to_check(replace(source, path=corpus_path or source.path))
+    texts = self_check.texts_to_check(
+        replace(source, path=corpus_path or source.path), classifier.vocabulary
+    )
     probabilities = classifier.predict(texts)
     rounding = ""
     if precision != "float32":
@@ -93,9 +97,10 @@ def main(
         size = sum(file.stat().st_size for file in [made, *made.rglob("*")] if file.is_file())
         text = model_card.card(format_name, output.name, about, scores, rounding, latency_ms, size)
         _put_in_place(made, output, text, card)
+    made_up = " made of its words" if source.name == corpora.IN_MEMORY else ""
     print(
-        f"{escape.terminal(output)}: {size / 1e6:.1f} MB, checked on {len(texts):,} texts in a "
-        f"process of its own; card: {escape.terminal(card)}"
+        f"{escape.terminal(output)}: {size / 1e6:.1f} MB, checked on {len(texts):,} texts{made_up} "
+        f"in a process of its own; card: {escape.terminal(card)}"
     )
 
 
@@ -141,11 +146,12 @@ def _check_output(output: Path, card: Path, suffix: str, force: bool) -> None:
 
 
 def _check_finished(checkpoint: Checkpoint) -> None:
-    run, epoch = checkpoint.run, checkpoint.position.epoch
-    epochs = Config.parse(checkpoint.inputs["config.json"], run / "config.json").epochs
-    if epoch < epochs:
+    run, position = checkpoint.run, checkpoint.position
+    config = Config.parse(checkpoint.inputs["config.json"], run / "config.json")
+    if not position.is_complete(config.epochs, config.patience):
         raise ValueError(
-            f"expected a finished run, received {run}, which is at epoch {epoch} of {epochs}; "
+            f"expected a finished run, received {run}, which is at epoch {position.epoch} of "
+            f"{config.epochs}; "
             f"continue it with: python -m research.train --run-dir {run} --resume"
         )
 

@@ -109,8 +109,8 @@ def train(
         if checkpoints.exists(run):
             position = restore(trainer, run, config.epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
-        process = None
-        if not is_complete(position, config):  # otherwise this process adds nothing to the run
+        process = None  # one that adds nothing to the run
+        if not position.is_complete(config.epochs, config.patience):
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
@@ -282,7 +282,7 @@ def fit(
     steps = math.ceil(len(data.labels) / config.batch_size)
     watched = monitor(config, data)
     with Display(config.epochs, steps) as display:
-        while not is_complete(position, config):
+        while not position.is_complete(config.epochs, config.patience):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
             # TensorFlow's max pooling turns NaN into -inf, so the loss alone does not tell.
             check_finite("weights", trainer.state().values(), saver.run, config, position)
@@ -303,7 +303,7 @@ def fit(
             saver.save(position, trainer.state(), best_weights)
             run_folder.write_history(saver.run, history)
             display.epoch(record)  # once it is saved, since the output may be a closed pipe
-            if stop() and not is_complete(position, config):
+            if stop() and not position.is_complete(config.epochs, config.patience):
                 raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return position.history
 
@@ -350,11 +350,6 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
     probabilities = predict_probabilities(model, data.validation_ids)
     scores = metrics.scores(data.validation_labels, probabilities)
     return {f"validation_{name}": value for name, value in scores.items()}
-
-
-def is_complete(position: Position, config: Config) -> bool:
-    """Return whether a run needs no more epochs."""
-    return epochs.are_complete(position, config.epochs, config.patience)
 
 
 def monitor(config: Config, data: Data) -> epochs.Monitor:

@@ -41,6 +41,9 @@ CORPORA = {
 OWN = ("folder", "csv", "jsonl", "parquet", "hub")
 """The names that stand for your own texts; each such corpus has a name of its own."""
 
+IN_MEMORY = "memory"
+"""The name of texts that a Python program handed over. No file holds them, so `load` refuses it."""
+
 _NAMES = "\n".join(f"{name}: {protocol}" for name, protocol in CORPORA.items())
 
 
@@ -118,6 +121,12 @@ def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validat
       corpus = load(CorpusSource("r8"))
       corpus.splits["train"].texts[0]
     """
+    if source.name == IN_MEMORY:
+        raise ValueError(
+            f"expected a corpus that can be read again, received {IN_MEMORY!r}: a Python program "
+            "handed the texts over, and the run does not keep them; score it in Python, with "
+            "TextClassifier.score or with research.load(RUN).predict"
+        )
     choose("the corpus", source.name, CORPORA)
     if source.path is not None and source.name != "hub" and not source.path.exists():
         raise FileNotFoundError(
@@ -181,8 +190,8 @@ def _corpus(source: CorpusSource, documents: Documents) -> Corpus:
     if name in OWN:
         notes += readers.class_notes(documents.classes, split_of)
     description = f"{CORPORA[source.name]}; from {documents.source}"
-    digest = _digest(class_names, splits.values())
-    return Corpus(name_of(source), description, class_names, splits, digest, notes)
+    of_all = digest(class_names, splits.values())
+    return Corpus(name_of(source), description, class_names, splits, of_all, notes)
 
 
 def name_of(source: CorpusSource) -> str:
@@ -207,13 +216,14 @@ def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:
     return class_names, np.array([index[of_one] for of_one in classes], dtype=np.int32)
 
 
-def _digest(class_names: list[str], splits: Iterable[Split]) -> str:
+def digest(class_names: list[str], splits: Iterable[Split]) -> str:
+    """Return the SHA-256 of class names, and of the labels and texts of splits."""
     digest = hashlib.sha256(json.dumps(class_names).encode())
     for split in splits:
         digest.update(f"{split.name} {len(split.texts)}\n".encode())
         digest.update(split.labels.astype("<i4").tobytes())
         for text in split.texts:
-            encoded = text.encode()
+            encoded = text.encode("utf-8", "surrogatepass")
             digest.update(f"{len(encoded)}\n".encode())  # keeps ["ab"] apart from ["a", "b"]
             digest.update(encoded)
     return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from research.config import Config
 from research.data import tokens
+from research.data.in_memory import strings
 from research.models import registry
 from research.models.variables import assign, forms, weights
 from research.processes.choices import choose
@@ -110,7 +111,7 @@ class Classifier:
           texts = pandas.Series(["the shuttle reached its orbit", "the goalie stopped the puck"])
           classifier.predict(texts)  # float32[2, 20]
         """
-        texts = _strings(texts)
+        texts = strings(texts)
         if not texts:
             return np.zeros((0, len(self.classes)), "float32")
         token_ids = tokens.encode(
@@ -143,7 +144,7 @@ class Classifier:
               print(f"{contribution:+.2f} {word}")
         """
         predict = partial(predict_probabilities, self.model)
-        token_ids = tokens.encode(_strings([text]), self.vocabulary, self.config.sequence_length)
+        token_ids = tokens.encode(strings([text]), self.vocabulary, self.config.sequence_length)
         if label is None:
             number = int(predict(token_ids)[0].argmax())
         else:
@@ -152,33 +153,6 @@ class Classifier:
         return [
             (self.vocabulary[word], float(value)) for word, value in zip(words, values, strict=True)
         ]
-
-
-def _strings(texts: Iterable[str]) -> list[str]:
-    """Return the texts as a list.
-
-    Raises:
-      ValueError: they are not strings in one dimension.
-    """
-    if isinstance(texts, str | bytes):
-        raise ValueError(
-            f"expected a list of strings, received {reprlib.repr(texts)}; put a single text into a "
-            "list"
-        )
-    is_flat = isinstance(texts, Iterable) and getattr(texts, "ndim", 1) == 1
-    if not is_flat or isinstance(texts, Mapping):
-        raise ValueError(
-            "expected a list, a tuple, a one-dimensional array or a Series of strings, received "
-            f"{type(texts).__name__}; give the texts alone, such as one column"
-        )
-    listed = list(texts)
-    for index, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise ValueError(
-                f"expected only strings, received {reprlib.repr(text)} of type "
-                f"{type(text).__name__} as element {index}; decode, fill or remove it"
-            )
-    return listed
 
 
 def _check_size(checkpoint: Checkpoint, data: Description, words: int) -> None:

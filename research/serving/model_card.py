@@ -42,7 +42,10 @@ def card(
     classes = [text(name) for name in metadata["classes"]]
     options, length = origin["options"], metadata["tokenizer"]["sequence_length"]
     counts = ", ".join(f"{count:,} {text(split)}" for split, count in origin["examples"].items())
-    protocol = corpora.CORPORA[options["corpus"]].removeprefix("your ")
+    protocol, checked_on = "own texts, from a Python program", "texts made of the run's words"
+    if options["corpus"] != corpora.IN_MEMORY:
+        protocol = corpora.CORPORA[options["corpus"]].removeprefix("your ")
+        checked_on = "texts of the corpus"
     takes = "texts"
     if not RUNTIMES[name].takes_texts:
         takes = (
@@ -92,7 +95,8 @@ Code: {licences["code"]}. Word vectors: {text(licences["vectors"])}. Texts: that
 on {text(provenance.processor())} with {provenance.cpu_cores()} cores,
 timed during the check, when other programs may have run.
 
-Checked in a process of its own, with {", ".join(RUNTIMES[name].packages)} and without this package:
+Checked on {checked_on} and on edge cases, in a process of its own, with
+{", ".join(RUNTIMES[name].packages)} and without this package:
 probabilities within {TOLERANCE} of the run's, and equal labels.
 
 ## Use
@@ -125,6 +129,8 @@ def scores(checkpoint: Checkpoint, origin: dict[str, Any]) -> str:
         return "\n".join([*lines, f"- {evaluated['examples']:,} examples"])
     epoch = checkpoint.position.history[origin["epoch"] - 1]
     lines = ["Not evaluated yet. Run `python -m research.evaluate RUN`, then export it again."]
+    if origin["corpus"] == corpora.IN_MEMORY:
+        lines = ["No test split: the run does not keep its texts."]
     if "validation_accuracy" in epoch:
         accuracy = epoch["validation_accuracy"]
         interval = metrics.accuracy_interval(accuracy, origin["examples"]["validation"])

@@ -36,14 +36,32 @@ EDGE_CASES = (
 _DOCUMENTS = 1_000
 
 
-def texts_to_check(source: corpora.CorpusSource) -> list[str]:
+def texts_to_check(source: corpora.CorpusSource, vocabulary: Sequence[str]) -> list[str]:
     """Return 1,000 documents of the validation and train splits, or all of fewer, and `EDGE_CASES`.
 
+    The texts of a corpus in memory are gone, so texts of random words of the run replace them.
+
     Lone surrogates, which artefacts do not accept, become `?`.
+
+    Args:
+      source: the corpus of the run.
+      vocabulary: the words of the run.
     """
-    splits = corpora.load(source).splits
-    documents = [*splits["validation"].texts, *splits["train"].texts][:_DOCUMENTS]
+    if source.name == corpora.IN_MEMORY:
+        documents = _made_of(vocabulary[len(tokens.SPECIAL_WORDS) :])
+    else:
+        splits = corpora.load(source).splits
+        documents = [*splits["validation"].texts, *splits["train"].texts][:_DOCUMENTS]
     return [text.encode("utf-8", "replace").decode() for text in documents] + [*EDGE_CASES]
+
+
+def _made_of(words: Sequence[str]) -> list[str]:
+    """Return 1,000 texts of 1 to 200 random words, always the same."""
+    generator = np.random.default_rng(0)
+    drawn = [
+        generator.integers(len(words), size=generator.integers(1, 201)) for _ in range(_DOCUMENTS)
+    ]
+    return [" ".join(words[word] for word in of_text) for of_text in drawn]
 
 
 def check(

@@ -51,6 +51,12 @@ class Position:
     best_epoch: int | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    def is_complete(self, epochs: int, patience: int | None) -> bool:
+        """Return whether the run has all its epochs, or no better one for `patience` epochs."""
+        without_better = self.epoch - (self.best_epoch or self.epoch)
+        has_stalled = patience is not None and without_better >= patience
+        return self.epoch >= epochs or has_stalled
+
 
 @validated_dataclass(frozen=True)
 class _Index:
