@@ -129,7 +129,7 @@ def scores(checkpoint: Checkpoint, origin: dict[str, Any]) -> str:
         return "\n".join([*lines, f"- {evaluated['examples']:,} examples"])
     epoch = checkpoint.position.history[origin["epoch"] - 1]
     lines = ["Not evaluated yet. Run `python -m research.evaluate RUN`, then export it again."]
-    if origin["corpus"] == corpora.IN_MEMORY:
+    if origin["options"]["corpus"] == corpora.IN_MEMORY:
         lines = ["No test split: the run does not keep its texts."]
     if "validation_accuracy" in epoch:
         accuracy = epoch["validation_accuracy"]
