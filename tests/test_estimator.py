@@ -2,13 +2,11 @@
 
 import json
 import pickle
-import sys
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, TOPICS, assert_refused, exit_code, python
+from conftest import TOPICS, assert_refused, python
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -23,7 +21,7 @@ from research import TextClassifier, evaluate, experiments, predict
 from research.data import corpora, in_memory, splits, word_vectors
 from research.data.corpora import CorpusSource
 from research.processes import backends
-from research.serving import model_card, self_check
+from research.serving import self_check
 
 BACKEND = backends.select()
 TEXTS = [*TOPICS.values(), ""]
@@ -31,7 +29,7 @@ TEXTS = [*TOPICS.values(), ""]
 
 @pytest.fixture(scope="module")
 def own(tiny):
-    """Return texts, and their labels as an array of strings."""
+    """Return 129 texts, and their labels as an array of strings."""
     of_corpus = corpora.load(CorpusSource("folder", tiny["corpus_path"])).splits["train"]
     return of_corpus.texts, np.array(sorted(TOPICS))[of_corpus.labels]
 
@@ -41,7 +39,8 @@ def small(tiny):
     """Return options with which a fit takes a second or two."""
     of_corpus = ("corpus", "corpus_path")
     options = {name: value for name, value in tiny.items() if name not in of_corpus}
-    return {"experiment": "newsgroups", **options, "learning_rate": 0.003, "epochs": 4}
+    more = {"learning_rate": 0.003, "batch_size": 16, "epochs": 8, "monitor": "loss"}
+    return {"experiment": "newsgroups", **options, **more}
 
 
 @pytest.fixture(scope="module")
@@ -223,12 +222,14 @@ def test_it_takes_part_in_cross_validation(own, small):
 def test_it_takes_part_in_a_search_at_the_end_of_a_pipeline(own, small):
     shortened = FunctionTransformer(lambda texts: [text[:200] for text in texts])
     pipeline = make_pipeline(shortened, TextClassifier(**small))
-    grid = {"textclassifier__epochs": np.array([1, 4]), "textclassifier__dropout": [0.2]}
-    search = GridSearchCV(pipeline, grid, cv=2, scoring="neg_log_loss").fit(pd.Series(own[0]), own[1])
-    assert search.best_params_ == {"textclassifier__epochs": 4, "textclassifier__dropout": 0.2}
+    grid = {"textclassifier__epochs": np.array([1, 8]), "textclassifier__dropout": [0.2]}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring="neg_log_loss").fit(
+        pd.Series(own[0]), own[1]
+    )
+    assert search.best_params_ == {"textclassifier__epochs": 8, "textclassifier__dropout": 0.2}
     assert search.predict(TEXTS[:3]).tolist() == list(TOPICS)
     options = json.loads(search.best_estimator_[-1].run_["config.json"])
-    assert (options["epochs"], options["dropout"]) == (4, 0.2)
+    assert (options["epochs"], options["dropout"]) == (8, 0.2)
 
 
 class OfNumbers(TextClassifier):
@@ -319,14 +320,114 @@ def test_scikit_learns_checks(check):
 # --- kept ----------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def run(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "new" / "run"
+    model.save(folder)
+    return folder
+
+
 @pytest.mark.backend
-def test_it_can_be_pickled(model, own):
+def test_it_can_be_pickled(model):
     content = pickle.dumps(model)
+    assert len(content) < 1.1 * sum(map(len, model.run_.values()))
     copy = pickle.loads(content)
     np.testing.assert_array_equal(copy.predict_proba(TEXTS), model.predict_proba(TEXTS))
     np.testing.assert_array_equal(copy.classes_, model.classes_)
     assert copy.get_params() == model.get_params()
-    assert b"keras" not in b"".join(pickle.dumps(value) for value in copy.__getstate__() if value)
     unfitted = pickle.loads(pickle.dumps(clone(model)))
     with pytest.raises(NotFittedError):
         check_is_fitted(unfitted)
+
+
+@pytest.mark.slow
+def test_a_pickle_works_on_another_backend(model, tmp_path):
+    others = [name for name in backends.installed() if name != BACKEND]
+    if not others:
+        pytest.skip("only one backend is installed")
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+    code = f"""
+import pickle
+with open("model.pickle", "rb") as file:
+    model = pickle.load(file)
+import keras
+print(keras.backend.backend(), *model.predict({TEXTS[:3]!r}))
+"""
+    answer = python("-c", code, folder=tmp_path, environment={"KERAS_BACKEND": others[-1]})
+    assert answer.out.split() == [others[-1], *TOPICS], answer.err
+
+
+@pytest.mark.backend
+def test_a_saved_run_is_one_like_those_of_the_commands(model, run, call):
+    classifier = research.load(run)
+    np.testing.assert_array_equal(classifier.predict(TEXTS), model.predict_proba(TEXTS))
+    assert classifier.classes == model.classes_.tolist()
+    assert sorted(path.name for path in run.parent.iterdir()) == ["run"]
+    answer = call(predict, run, *TEXTS[:3])
+    assert answer.code == 0
+    assert [line.split("\t")[0] for line in answer.out.splitlines()] == list(TOPICS)
+
+
+def test_what_is_there_is_not_replaced(model, tmp_path):
+    with pytest.raises(ValueError, match=f"expected a new folder to save to, received {tmp_path}"):
+        model.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_says_that_the_texts_are_gone(run, call):
+    assert_refused(call(evaluate, run), "received 'memory'", "score it in Python")
+
+
+@pytest.mark.slow
+def test_it_is_exported_and_checked_on_texts_made_of_its_words(run, tmp_path):
+    output = tmp_path / "own.onnx"
+    answer = python("-m", "research.export", run, "--format", "onnx", "--output", output)
+    assert answer.code == 0, answer.err
+    assert "checked on 1,012 texts made of its words in a process of its own" in answer.out
+    card = " ".join((tmp_path / "own.onnx.md").read_text().split())
+    assert "Corpus `memory`: own texts, from a Python program." in card
+    assert "No test split: the run does not keep its texts." in card
+    assert "Checked on texts made of the run's words and on edge cases" in card
+
+
+def test_texts_are_made_of_the_words_of_a_run():
+    words = ["", "[UNK]", "moon", "puck"]
+    source = CorpusSource(corpora.IN_MEMORY)
+    *made, _ = [set(text.split()) for text in self_check.texts_to_check(source, words)[:1_001]]
+    assert len(made) == 1_000
+    assert set.union(*made) == {"moon", "puck"}
+    assert all(made)
+
+
+def test_a_corpus_in_memory_cannot_be_read_again():
+    with pytest.raises(ValueError, match="the run does not keep them") as raised:
+        corpora.load(CorpusSource(corpora.IN_MEMORY))
+    assert "\n" not in str(raised.value)
+
+
+# --- from the front door -------------------------------------------------------------------------
+
+
+def test_it_is_imported_when_it_is_asked_for():
+    code = """
+import sys
+import research
+assert not {"keras", "sklearn", "numpy"} & sys.modules.keys()
+research.TextClassifier(epochs=3)
+assert "sklearn" in sys.modules and "keras" not in sys.modules
+research.TextClasifier
+"""
+    answer = python("-c", code)
+    assert answer.err.splitlines()[-1].startswith(
+        "AttributeError: module 'research' has no attribute 'TextClasifier'"
+    )
+
+
+@pytest.mark.backend
+def test_the_example_of_its_docstring_runs(own, tiny, monkeypatch):
+    load = word_vectors.load_vectors
+    monkeypatch.setattr(word_vectors, "load_vectors", lambda name: load(tiny["vectors"]))
+    [code] = examples(TextClassifier)
+    names = {"research": research, "texts": own[0], "labels": own[1]}
+    exec(code, names)
+    assert names["model"].predict(["orbit moon rocket launch"]).tolist() == ["space"]
