@@ -183,9 +183,11 @@ def test_options_are_parameters():
     ],
 )
 def test_unknown_options_are_refused(name, message):
-    with pytest.raises(ValueError, match="^expected the option to be one of experiment, ") as one:
+    with pytest.raises(ValueError, match=r"^expected the option to be one of experiment, ") as one:
         TextClassifier(**{name: 3})
-    with pytest.raises(ValueError, match="^expected the option to be one of experiment, ") as other:
+    with pytest.raises(
+        ValueError, match=r"^expected the option to be one of experiment, "
+    ) as other:
         TextClassifier().set_params(**{name: 3})
     assert message in str(one.value)
     assert str(other.value) == str(one.value)
@@ -263,7 +265,7 @@ def test_its_tags_say_that_it_takes_texts():
     assert len(checks) == 1  # that it can be cloned
 
 
-QUICK_CHECKS = [
+CHECKS = [
     estimator_checks.check_estimator_cloneable,
     estimator_checks.check_estimator_repr,
     estimator_checks.check_estimator_tags_renamed,
@@ -273,10 +275,9 @@ QUICK_CHECKS = [
     estimator_checks.check_no_attributes_set_in_init,
     estimator_checks.check_parameters_default_constructible,
     estimator_checks.check_set_params,
-    estimator_checks.check_supervised_y_no_nan,
     estimator_checks.check_valid_tag_types,
 ]
-SLOW_CHECKS = [
+CHECKS_THAT_FIT = [
     estimator_checks.check_dict_unchanged,
     estimator_checks.check_dont_overwrite_parameters,
     estimator_checks.check_estimators_fit_returns_self,
@@ -287,6 +288,7 @@ SLOW_CHECKS = [
     estimator_checks.check_fit_score_takes_y,
     estimator_checks.check_methods_sample_order_invariance,
     estimator_checks.check_methods_subset_invariance,
+    estimator_checks.check_supervised_y_no_nan,
 ]
 REFUSED = {
     "check_classifier_multioutput": "a text has one label",
@@ -297,11 +299,16 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_scikit_learns_checks(check):
+    check("TextClassifier", TextClassifier())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check",
     [
-        *QUICK_CHECKS,
-        *(pytest.param(check, marks=pytest.mark.slow) for check in SLOW_CHECKS),
+        *CHECKS_THAT_FIT,
         *(
             pytest.param(
                 getattr(estimator_checks, name), marks=pytest.mark.xfail(reason=why, strict=True)
@@ -311,7 +318,7 @@ REFUSED = {
     ],
     ids=lambda check: check.__name__,
 )
-def test_scikit_learns_checks(check):
+def test_scikit_learns_checks_that_fit(check):
     """Those of its checks that say something about texts; the others are about kinds of numbers."""
     options = {"vectors": "random.50d", "sequence_length": 150, "epochs": 1}
     check("OfNumbers", OfNumbers("newsgroups", **options))
@@ -423,7 +430,7 @@ research.TextClasifier
     )
 
 
-@pytest.mark.backend
+@pytest.mark.slow
 def test_the_example_of_its_docstring_runs(own, tiny, monkeypatch):
     load = word_vectors.load_vectors
     monkeypatch.setattr(word_vectors, "load_vectors", lambda name: load(tiny["vectors"]))
