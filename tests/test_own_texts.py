@@ -29,11 +29,12 @@ def test_every_cell_runs_on_a_few_texts(
         "RUN": Path("runs/few-texts"),
     }
 
-    parameters, *cells = code_cells(ROOT / "docs" / "own-texts.ipynb")
+    imports, parameters, *cells = code_cells(ROOT / "docs" / "own-texts.ipynb")
     assert parameters["metadata"]["tags"] == ["parameters"]
-    assigned = [node for node in ast.parse("".join(parameters["source"])).body[-4:]]
-    assert {node.targets[0].id for node in assigned} == {"corpus", *names}  # type: ignore[attr-defined]
-    for number, cell in enumerate(cells, start=2):
+    nodes = ast.parse("".join(parameters["source"])).body
+    assigned = {target.id for node in nodes for target in node.targets}
+    assert assigned == {"corpus", *names}
+    for number, cell in enumerate([imports, *cells], start=1):
         exec(compile("".join(cell["source"]), f"code cell {number}", "exec"), names)
 
     assert len(names["train"]) + len(names["test"]) == len(train.texts)
