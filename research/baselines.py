@@ -42,6 +42,8 @@ def main(
     """
     backends.select()  # the tokenizer is Keras's
     loaded = corpora.load(corpus, splits=None)
+    for note in loaded.notes:
+        print(escape.terminal(note))
     chosen = choose_baselines("test" in loaded.splits)
     if train_examples is not None:
         train = loaded.splits["train"]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from research.data import tokens, word_vectors
+from research.data import hub, tokens, word_vectors
 from research.data.corpora import CorpusSource
 from research.models.options import ModelOptions
 from research.training import run_folder
@@ -24,13 +24,16 @@ class Config:
     corpus: str = "news20-bydate"
     """Corpus: `python -m research.corpora --help` lists them."""
     corpus_path: Path | None = None
-    """The corpus' file or folder, if it is not fetched by name."""
+    """The corpus' file or folder, if it is not fetched by name; or a dataset of the Hub."""
     text_column: str = "text"
-    """Column of the text, in a CSV, TSV, JSONL or Parquet corpus."""
+    """Column of the text, in a corpus that has columns."""
     label_column: str = "label"
-    """Column of the class, in a CSV, TSV, JSONL or Parquet corpus."""
+    """Column of the class, in a corpus that has columns."""
     split_column: str | None = None
     """Column that says train, validation or test, if the corpus has one."""
+    delimiter: str | None = None
+    """What separates the columns of a CSV file: a character, or comma, semicolon, tab or bar. It is
+    found out unless it is given."""
 
     train_examples: int | None = None
     """Texts to learn from, a seeded share of each class; all, unless it is given."""
@@ -115,7 +118,12 @@ class Config:
     def corpus_source(self) -> CorpusSource:
         """Which corpus, where it is, and what its columns are called."""
         return CorpusSource(
-            self.corpus, self.corpus_path, self.text_column, self.label_column, self.split_column
+            self.corpus,
+            self.corpus_path,
+            self.text_column,
+            self.label_column,
+            self.split_column,
+            self.delimiter,
         )
 
     @property
@@ -126,10 +134,12 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as JSON values; paths become absolute."""
-        options = {
-            name: str(value.resolve()) if isinstance(value, Path) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
+        options = dataclasses.asdict(self)
+        if self.corpus_path is not None:
+            is_name = self.corpus == "hub" and not hub.is_folder(self.corpus_path)
+            options["corpus_path"] = str(
+                self.corpus_path if is_name else self.corpus_path.resolve()
+            )
         if word_vectors.is_path(self.vectors):
             options["vectors"] = str(Path(self.vectors).resolve())
         return options

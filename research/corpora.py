@@ -29,6 +29,8 @@ def main(
     width = None if in_terminal else 10_000
     console = Console(highlight=False, markup=False, emoji=False, width=width)
     console.print(escape.terminal(f"{corpus.name}: {corpus.description}"))
+    for note in corpus.notes:
+        console.print(escape.terminal(note))
     console.print(size_line(corpus))
     console.print(f"digest {corpus.digest}")
     console.print(class_table(corpus, in_terminal))

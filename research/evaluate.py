@@ -126,6 +126,8 @@ def load_corpus(run: Path, config: Config, corpus_path: Path | None) -> Corpus:
             f"expected the corpus that {run} was trained on, of digest {trained_on}, received "
             f"digest {corpus.digest}; restore the corpus, or give its place with --corpus-path"
         )
+    for note in corpus.notes:
+        print(escape.terminal(note))
     return corpus
 
 
@@ -177,6 +179,14 @@ def print_scores(scores: dict[str, Any]) -> None:
     print(f"calibration error: {scores['ece']:.4f}, Brier score: {scores['brier']:.4f}")
     print(f"{split} examples: {scores['examples']:,}, weights of epoch {scores['epoch']}\n")
     Console(highlight=False, markup=False, emoji=False).print(class_table(scores))
+    never_found = [row for row in scores["per_class"] if row["support"] and not row["recall"]]
+    if never_found:
+        names = ", ".join(shown_name(row["class_name"]) for row in never_found[:EXAMPLES_SHOWN])
+        more = len(never_found) - EXAMPLES_SHOWN
+        print(
+            f"\nwarning: no text of {names}{f' and {more:,} more' if more > 0 else ''} was found; "
+            "add texts of them, or train with --class-weight balanced"
+        )
     print("\nthe most confused pairs:")
     for label, prediction, count in scores["most_confused"]:
         print(f"  {count:>5,} {shown_name(label)} taken for {shown_name(prediction)}")

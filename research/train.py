@@ -24,7 +24,7 @@ from research.models import registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.processes.stopping import StopRequest
-from research.training import checkpoints, class_balance, run_folder
+from research.training import checkpoints, class_balance, epochs, run_folder
 from research.training.checkpoints import Position, Saver
 from research.training.progress import Display
 
@@ -109,10 +109,8 @@ def train(
         if checkpoints.exists(run):
             position = restore(trainer, run, config.epochs)
             run_folder.write_history(run, position.history)  # a kill may have come before that
-        process = None
-        if not position.is_complete(
-            config.epochs, config.patience
-        ):  # otherwise this process adds nothing to the run
+        process = None  # one that adds nothing to the run
+        if not position.is_complete(config.epochs, config.patience):
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
@@ -122,13 +120,15 @@ def train(
         saver.write_inputs()
         history = fit(trainer, data, config, saver, position, stop)
         figures.learning_curves(history, run / "learning_curves")
-    best = best_epoch(history, monitor_of(config, data.labels))
+    best = epochs.best(history, monitor(config, data))
     print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
 
 
 def prepare_data(corpus: Corpus, config: Config) -> Data:
     """Turn the texts of a corpus into integers, and look up the word vectors."""
+    for note in corpus.notes:
+        print(escape.terminal(note))
     learned, held_out = divide(corpus, config)
     vocabulary = tokens.learn_vocabulary(learned.texts, config.vocabulary_size, config.split)
     token_ids, validation_ids = (
@@ -280,7 +280,7 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train epoch by epoch, with a checkpoint after each, and return the history."""
     steps = math.ceil(len(data.labels) / config.batch_size)
-    monitor = monitor_of(config, data.labels)
+    watched = monitor(config, data)
     with Display(config.epochs, steps) as display:
         while not position.is_complete(config.epochs, config.patience):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
@@ -297,7 +297,7 @@ def fit(
             if position.epoch == 0:
                 record["preparation_seconds"] = position.preparation_seconds
             history = [*position.history, record]
-            best = best_epoch(history, monitor)
+            best = epochs.best(history, watched)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = trainer.weights() if best is record else None
             saver.save(position, trainer.state(), best_weights)
@@ -352,28 +352,12 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
     return {f"validation_{name}": value for name, value in scores.items()}
 
 
-def monitor_of(config: Config, labels: np.ndarray) -> str:
-    """Return what makes an epoch the best one: "accuracy", "macro-f1" or "loss".
-
-    Args:
-      config: the options.
-      labels: int32[examples], of the examples to learn from.
-    """
+def monitor(config: Config, data: Data) -> epochs.Monitor:
+    """Return what makes an epoch the best one."""
     if config.monitor != "auto":
         return config.monitor
-    uneven = config.class_weight == "balanced" or class_balance.is_uneven(labels)
-    return "macro-f1" if uneven else "loss"
-
-
-def best_epoch(history: list[dict[str, Any]], monitor: str) -> dict[str, Any]:
-    """Return the epoch with the best score on validation, the first of equals.
-
-    Args:
-      history: a record for each epoch.
-      monitor: "accuracy", "macro-f1" or "loss".
-    """
-    name, sign = f"validation_{monitor.replace('-', '_')}", 1 if monitor == "loss" else -1
-    return min(history, key=lambda record: sign * record[name])
+    are_uneven = data.class_weights is not None or class_balance.is_uneven(data.labels)
+    return "macro-f1" if are_uneven else "loss"
 
 
 def check_finite(
@@ -438,7 +422,7 @@ def filed_under(config: Config) -> str:
     """Return the name of a run for which no experiment was named: that of its corpus."""
     if config.corpus == Config().corpus:
         return "newsgroups"
-    return config.corpus
+    return corpora.name_of(config.corpus_source)
 
 
 def evaluate(run: Path) -> None:
@@ -462,7 +446,9 @@ def parse(arguments: list[str]) -> tuple[str | None, Options]:
     named = arguments[0] if arguments and not arguments[0].startswith("-") else None
     arguments = arguments[1:] if named else arguments
     has_corpus = any(argument.split("=")[0] == "--corpus" for argument in arguments)
-    experiment = named or ("best" if has_corpus else "newsgroups")
+    default = experiments.get(named or "newsgroups")
+    if has_corpus and not named:
+        default = experiments.recommended()
 
     def parsed(default: Config) -> Options:
         return tyro.cli(
@@ -473,7 +459,7 @@ def parse(arguments: list[str]) -> tuple[str | None, Options]:
             description=f"Trains a model and writes a run folder.\n\n{experiments.overview()}",
         )
 
-    options = parsed(experiments.get(experiment))
+    options = parsed(default)
     if not options.resume:
         return named, options
     if options.run_dir is None:

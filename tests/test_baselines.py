@@ -38,10 +38,10 @@ def test_the_command_writes_a_record_of_each_baseline(call, tiny, splits, tmp_pa
     code, out, err = call(baselines, "folder", "--corpus-path", path, "--results", tmp_path)
     assert (code, err) == (0, "")
     expected = {b.name for b in baselines.all_baselines() if b.method != "fasttext" or HAS_FASTTEXT}
-    assert {path.stem for path in (tmp_path / "folder").iterdir()} == expected
+    assert {path.stem for path in (tmp_path / "corpus").iterdir()} == expected
     assert len(expected) == len(baselines.all_baselines()) - (not HAS_FASTTEXT)
     assert out.count("test accuracy ") == len(expected)
-    for path in (tmp_path / "folder").iterdir():
+    for path in (tmp_path / "corpus").iterdir():
         record = atomic.read_json(path)
         labels, predictions = metrics.read_predictions(record["metrics"]["predictions"])
         assert labels.tolist() == sorted(splits["test"].labels)
@@ -69,9 +69,9 @@ def test_the_command_takes_a_csv_file_with_its_columns(call, tmp_path, monkeypat
     options = ("--text-column", "body", "--label-column", "folder", "--results", tmp_path)
     code, out, _ = call(baselines, "csv", "--corpus-path", tmp_path / "mail.csv", *options)
     assert code == 0
-    record = atomic.read_json(tmp_path / "csv" / "bayes.json")
+    record = atomic.read_json(tmp_path / "mail" / "bayes.json")
     assert record["data"]["class_names"] == NAMES
-    assert record["config"]["corpus"] == "csv"
+    assert record["data"]["corpus"] == "mail"
     assert f"test accuracy {record['metrics']['accuracy']:.4f}: " in out
 
 
@@ -178,9 +178,9 @@ def test_few_examples_are_those_that_a_network_with_that_seed_learns_from(call, 
     for seed in (0, 1):
         code, *_ = call(baselines, *options, "--train-examples", 12, "--seed", seed)
         assert code == 0
-    names = {file.name for file in (tmp_path / "folder").iterdir()}
+    names = {file.name for file in (tmp_path / "corpus").iterdir()}
     assert names == {f"svm-{n}grams-12texts-seed{seed}.json" for n in (1, 2) for seed in (0, 1)}
-    record = atomic.read_json(tmp_path / "folder" / "svm-1grams-12texts-seed1.json")
+    record = atomic.read_json(tmp_path / "corpus" / "svm-1grams-12texts-seed1.json")
     assert record["config"]["train_examples"] == record["data"]["examples"]["train"] == 12
     assert record["config"]["seed"] == 1
 

@@ -420,7 +420,7 @@ def test_both_ways_to_tokenize_are_measured(way, monkeypatch):
 @pytest.mark.slow
 def test_an_artefact_is_timed_and_what_it_is_compared_with(tiny, call, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    answer = call(train, *options(tiny), "--run-dir", folder)
+    answer = call(train, "newsgroups", *options(tiny), "--run-dir", folder)
     assert answer.code == 0, answer.err
     for name, value in machine.settings(2).items():  # so that they are restored afterwards
         monkeypatch.setenv(name, os.environ.get(name, value))

@@ -100,7 +100,7 @@ def test_links_to_other_places_are_followed(corpus: Path, tmp_path: Path) -> Non
     (tmp_path / "else" / "4.txt").write_text("eggs 4")
     for link, target in (("eggs", "else"), ("eggs.txt", "else/4.txt")):
         (corpus / "ham" / link).symlink_to(tmp_path / target)
-    texts, classes, _ = readers.read("folder", corpus)
+    texts, classes, *_ = readers.read("folder", corpus)
     assert classes == ["ham"] * 5 + ["spam"] * 3
     assert texts.count("eggs 4") == 2
 
@@ -127,7 +127,7 @@ def test_a_class_whose_name_is_not_utf8(corpus: Path) -> None:
     assert_refused(corpus, r"names in UTF-8, received the name of the class of '.*caf\\udce9.1.txt")
 
 
-@pytest.mark.parametrize("other", ["val", "notes"])
+@pytest.mark.parametrize("other", ["holdout", "notes"])
 def test_splits_beside_other_folders(corpus: Path, tmp_path: Path, other: str) -> None:
     (tmp_path / "splits").mkdir()
     corpus.rename(tmp_path / "splits" / "train")
@@ -135,9 +135,16 @@ def test_splits_beside_other_folders(corpus: Path, tmp_path: Path, other: str) -
     assert_refused(tmp_path / "splits", f"received 'train' with folders .* beside it '{other}'")
 
 
+def test_two_folders_for_one_split(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "splits" / "Val").mkdir(parents=True)
+    (tmp_path / "splits" / "valid").mkdir()
+    corpus.rename(tmp_path / "splits" / "train")
+    assert_refused(tmp_path / "splits", "one name for the validation split .* 'Val' and 'valid'")
+
+
 def test_a_class_may_be_called_train(corpus: Path) -> None:
     (corpus / "ham").rename(corpus / "train")
-    _, classes, splits = readers.read("folder", corpus)
+    _, classes, splits, *_ = readers.read("folder", corpus)
     assert classes == ["spam"] * 3 + ["train"] * 3
     assert set(splits) == {"train"}
 

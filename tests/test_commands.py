@@ -30,9 +30,10 @@ TEXTS = [*TOPICS.values(), "the\ta  of", "größer"]
 def trained(tiny, tmp_path_factory):
     """What `python -m research.train` printed, and the run that it wrote."""
     run = tmp_path_factory.mktemp("runs") / "a run"
-    arguments = options(tiny | {"epochs": 1, "learning_rate": 0.003, "batch_size": 16})
+    changes = {"epochs": 1, "learning_rate": 0.003, "batch_size": 16}
+    arguments = ["newsgroups", *options(tiny | changes), "--run-dir", str(run)]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-        patch.setattr(sys, "argv", ["research/train.py", *arguments, "--run-dir", str(run)])
+        patch.setattr(sys, "argv", ["research/train.py", *arguments])
         train.main()
     return out.getvalue(), run
 
@@ -56,7 +57,7 @@ def test_train_ends_with_the_run_folder_as_its_last_line(trained):
     assert any(line.startswith("  1/1 ") for line in lines)
     assert lines[-1].startswith("best validation accuracy: ")
     environment = atomic.read_json(run / "environment.json")[0]
-    assert environment["command"].startswith("python -m research.train --corpus folder")
+    assert environment["command"].startswith("python -m research.train newsgroups --corpus folder")
 
 
 def test_a_misspelt_experiment_gets_a_suggestion(call):
@@ -395,7 +396,7 @@ def hostile(tiny, tmp_path_factory):
     changes = {"corpus": "jsonl", "corpus_path": folder / "corpus.jsonl", "epochs": 1}
     arguments = [*options(tiny | changes), "--run-dir", str(folder / "run")]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-        patch.setattr(sys, "argv", ["research/train.py", *arguments])
+        patch.setattr(sys, "argv", ["research/train.py", "newsgroups", *arguments])
         train.main()
     return out.getvalue(), (folder / "run").rename(folder / "\udcff")
 
@@ -508,7 +509,7 @@ def test_scores_come_before_the_picture(run, call, monkeypatch, tmp_path):
 def test_commands_run_from_a_shell(tiny, tmp_path):
     run = tmp_path / "run"
     arguments = options(tiny | {"epochs": 1})
-    trained = python("-m", "research.train", *arguments, "--run-dir", run)
+    trained = python("-m", "research.train", "kim", *arguments, "--run-dir", run)
     assert trained.code == 0, trained.err
     assert trained.out.splitlines()[-1] == f"run: {run}"
     evaluated = python("-m", "research.evaluate", run)
@@ -563,3 +564,34 @@ def test_a_line_is_labelled_before_the_next_one_is_written(trained):
 
 
 # --- mistakes and defects -----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_corpus_without_an_experiment_takes_the_recommended_model_and_is_compared(
+    tiny, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    rows = [
+        {"text": " ".join(generator.choice(words.split(), 5)), "label": topic}
+        for topic, words in TOPICS.items()
+        for _ in range(60)
+    ]
+    with (tmp_path / "mail.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["text", "label"])
+        writer.writeheader()
+        writer.writerows(rows)
+    arguments = ["--corpus", "csv", "--corpus-path", "mail.csv", "--vectors", tiny["vectors"]]
+    trained = python("-m", "research.train", *arguments, "--epochs", 2)
+    assert trained.code == 0, trained.err
+    run = f"runs/mail/{backends.select()}-seed0"
+    assert trained.out.splitlines()[-1] == f"run: {run}"
+    assert "compared with TF-IDF + LinearSVC on words" in trained.out
+    config = atomic.read_json(tmp_path / run / "config.json")
+    assert (config["model"], config["monitor"]) == ("wide-deep", "auto")
+    metrics = atomic.read_json(tmp_path / run / "metrics.json")
+    assert metrics["baseline"].keys() >= {"name", "accuracy", "difference", "interval", "p_value"}
+    assert metrics["baseline"]["difference"] == pytest.approx(
+        metrics["accuracy"] - metrics["baseline"]["accuracy"]
+    )

@@ -71,7 +71,72 @@ def test_a_folder_and_a_file_make_the_same_corpus(tmp_path: Path) -> None:
     folder = corpora.load(CorpusSource("folder", tmp_path / "corpus"))
     file = corpora.load(jsonl(tmp_path / "a.jsonl", ROWS))
     assert folder.digest == file.digest
+    assert (folder.name, file.name) == ("corpus", "a")
     assert folder.splits["train"].texts == file.splits["train"].texts
+
+
+# --- classes that a split lacks ------------------------------------------------------------------
+
+
+def test_a_class_with_one_text_is_in_train(tmp_path: Path) -> None:
+    corpus = corpora.load(jsonl(tmp_path / "a.jsonl", [*ROWS, ("one egg", "eggs")]), splits=None)
+    assert corpus.class_names == ["eggs", "ham", "spam"]
+    assert "one egg" in corpus.splits["train"].texts
+    assert len(corpus.notes) == 1
+    assert "'eggs' (1); expect mistakes; one without a text in test" in corpus.notes[0]
+
+
+def test_a_class_that_only_the_test_split_has_is_kept(tmp_path: Path) -> None:
+    rows = [(*row, ("train", "dev")[number % 2]) for number, row in enumerate(ROWS)]
+    rows += [(f"egg {number}", "eggs", "test") for number in range(20)]
+    corpus = corpora.load(jsonl(tmp_path / "a.jsonl", rows, split_column="split"), splits=None)
+    assert corpus.class_names == ["eggs", "ham", "spam"]
+    assert corpus.splits["test"].labels.tolist() == [0] * 20
+    assert sorted(set(corpus.splits["train"].labels)) == [1, 2]
+    assert corpus.notes == [
+        "warning: classes without a text in train: 'eggs' (20); nothing can learn them, so their "
+        "texts (20) count as mistakes"
+    ]
+
+
+# --- the name -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "name"),
+    [
+        ("csv", "mail.csv", "mail"),
+        ("csv", "a/b/mail 2026 (new)é.v2.tsv", "mail-2026-new-é.v2"),
+        ("jsonl", "\x1b[31m\udcff.jsonl", "31m"),
+        ("parquet", "....parquet", "own-parquet"),
+        ("csv", "+.csv", "own-csv"),
+        ("csv", "r8.csv", "r8-csv"),
+        ("folder", "reviews/", "reviews"),
+        ("folder", "reviews.2026", "reviews.2026"),
+        ("folder", "reviews/..", "own-folder"),
+        ("hub", "org/imdb:plain", "imdb-plain"),
+        ("hub", "imdb", "imdb"),
+    ],
+)
+def test_own_texts_have_the_name_of_their_file(kind: str, path: str, name: str) -> None:
+    assert corpora.name_of(CorpusSource(kind, Path(path))) == name
+
+
+def test_a_folder_is_named_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reviews").mkdir()
+    monkeypatch.chdir(tmp_path / "reviews")
+    assert corpora.name_of(CorpusSource("folder", Path())) == "reviews"
+
+
+def test_corpora_are_in_the_order_of_the_tables_and_own_ones_last() -> None:
+    assert corpora.in_order(["mail", "r8", "news20-bydate", "abc", "r8"]) == [
+        "news20-bydate",
+        "r8",
+        "abc",
+        "mail",
+    ]
 
 
 # --- the test split -----------------------------------------------------------------------------

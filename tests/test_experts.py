@@ -77,3 +77,30 @@ def test_a_model_gets_the_exponents_with_the_least_loss_on_held_out_examples():
         return -np.log(of_label).mean()
 
     assert loss(fitted) < min(loss(fitted * 1.2), loss(fitted * 0.8), loss(np.array([0.5, 0.5])))
+
+
+def test_weighted_classes_are_fitted_as_if_their_examples_were_repeated():
+    from research.training.experts import best_exponents
+
+    generator = np.random.default_rng(2)
+    labels = generator.integers(0, 2, 300)
+    experts = np.array([opinions(300, sure, generator, labels, classes=2) for sure in (1, 3)])
+    repeated = np.concatenate([np.arange(300), np.repeat(np.flatnonzero(labels == 1), 2)])
+    weighted = best_exponents(experts, labels, np.array([1.0, 3.0]))
+    # The prior counts as one example, so it weighs a little less where examples are repeated.
+    expected = best_exponents(experts[:, repeated], labels[repeated])
+    np.testing.assert_allclose(weighted, expected, atol=0.01)
+    assert np.abs(weighted - best_exponents(experts, labels)).max() > 0.02
+
+
+def test_weighted_classes_shift_the_opinion_of_the_wide_part():
+    from keras import ops
+
+    model = wide_and_deep()
+    experts, token_ids = model.get_layer("experts"), texts(5, 30)
+    experts.exponents.assign([0, 1])
+    before = ops.convert_to_numpy(model(token_ids))
+    experts.log_class_weights.assign(np.log([1, 2, 3, 4]))
+    after = ops.convert_to_numpy(model(token_ids))
+    shift = log_softmax(after - before, axis=1) - log_softmax(np.log([1.0, 2, 3, 4]))
+    np.testing.assert_allclose(shift, 0, atol=1e-5)

@@ -125,7 +125,7 @@ def start_long_run(start, tiny, tmp_path):
     """Return a function that starts the command in a folder, and waits for a checkpoint."""
 
     def start_it(run):
-        arguments = [*options(tiny | {"epochs": 5_000}), "--run-dir", str(run)]
+        arguments = ["newsgroups", *options(tiny | {"epochs": 5_000}), "--run-dir", str(run)]
         process = start(command_in_child, arguments, tmp_path / "output")
         wait_for((run / "checkpoint" / "index.json").exists, process.is_alive)
         return process
@@ -136,7 +136,7 @@ def start_long_run(start, tiny, tmp_path):
 def resume_for_an_epoch(start, run, output):
     """Resume a run with the options in its folder, and assert that it does one more epoch."""
     epochs = position_of(run).epoch + 1
-    arguments = ["--run-dir", str(run), "--resume", "--epochs", str(epochs)]
+    arguments = ["newsgroups", "--run-dir", str(run), "--resume", "--epochs", str(epochs)]
     assert exit_code(start(command_in_child, arguments, output)) == 0
     assert output.read_text().splitlines()[-1] == f"run: {run}"
     assert position_of(run).epoch == epochs

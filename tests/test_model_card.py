@@ -72,9 +72,9 @@ def test_rounding_counts_other_labels_and_gives_the_largest_difference():
 
 def card(name):
     """Return a card on which everything from a run folder has this name."""
-    options = {"vectors": name, "model": name, "seed": 0, "epochs": 1}
+    options = {"corpus": "csv", "vectors": name, "model": name, "seed": 0, "epochs": 1}
     options |= {"train_on": "train", "train_examples": 50}
-    origin = {"options": options, "corpus": "csv", "corpus_digest": name, "examples": {name: 1}}
+    origin = {"options": options, "corpus": name, "corpus_digest": name, "examples": {name: 1}}
     origin |= {"parameters": 1, "checkpoint": "best", "epoch": 1, "backend": name}
     origin |= {"started": name, "commit": name}
     metadata = {

@@ -53,7 +53,7 @@ def test_two_trainers_never_share_a_run_folder(start, tiny, tmp_path):
             start(
                 command_in_child,
                 train.main,
-                [*options(tiny | {"seed": seed, "dropout": dropout}), "--run-dir", run],
+                ["kim", *options(tiny | {"seed": seed, "dropout": dropout}), "--run-dir", run],
                 generator.uniform(0, 1),
                 tmp_path / f"output{repetition}-{seed}",
             )
@@ -71,7 +71,7 @@ def test_two_trainers_of_one_experiment_take_two_folders(start, tiny, tmp_path, 
     monkeypatch.chdir(tmp_path)
     generator = random.Random(1)
     for _ in range(REPETITIONS):
-        arguments = options(tiny)
+        arguments = ["newsgroups", *options(tiny)]
         processes = [
             start(
                 command_in_child,
@@ -95,7 +95,7 @@ def test_two_trainers_of_one_experiment_take_two_folders(start, tiny, tmp_path, 
 
 def test_an_evaluator_beside_a_trainer_scores_one_whole_checkpoint(start, tiny, tmp_path):
     run = tmp_path / "run"
-    arguments = [*options(tiny | {"epochs": 100_000}), "--run-dir", run]
+    arguments = ["kim", *options(tiny | {"epochs": 100_000}), "--run-dir", run]
     trainer = start(command_in_child, train.main, arguments, 0, tmp_path / "trainer")
     while not checkpoints.exists(run) or position_of(run).best_epoch is None:
         assert trainer.is_alive()

@@ -33,6 +33,7 @@ def record(accuracy, seed=0, history=(0.5, 0.6), **changes):
     made = {
         "config": Config(corpus="r8", seed=seed).to_json(),
         "data": {
+            "corpus": "r8",
             "corpus_digest": "abc",
             "class_names": NAMES,
             "examples": {"train": 5000, "validation": 500},
@@ -535,7 +536,7 @@ def test_published_figures_have_a_table_of_their_own(results):
 
 
 def test_the_field_table_has_a_row_for_each_method_and_a_column_for_each_corpus(results):
-    on_mr = record(0.7, config__corpus="mr")
+    on_mr = record(0.7, data__corpus="mr")
     save(results.parent, "mr/jax-seed0", on_mr)
     halved = record(0.99, config__precision="mixed_bfloat16")
     save(results.parent, "r8-halved/jax-seed0", halved)

@@ -95,6 +95,32 @@ def test_the_first_byte_that_is_not_utf8_is_named(
         read(written(tmp_path / "a", content))
 
 
+@either_way
+@pytest.mark.parametrize(
+    ("text", "encoding", "advice"),
+    [
+        ("Grüße aus Köln, „schön“ dort", "cp1252", "looks like cp1252; .*: iconv -f cp1252 -t"),
+        ("déjà vu, à la carte", "latin-1", "looks like cp1252;"),
+        ("„Ärger“ mit Öl", "utf-16-le", "looks like utf-16le; .*: iconv -f utf-16le -t utf-8"),
+        ("„Ärger“ mit Öl", "utf-16-be", "looks like utf-16be;"),
+        ("Грузовое судно вышло из порта", "cp1251", "find out its encoding"),
+        ("原油の先物価格が下落した", "shift-jis", "find out its encoding"),
+    ],
+)
+def test_the_encoding_is_named_if_it_can_be_told(
+    read: type[read_whole], text: str, encoding: str, advice: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "a", (text + "\n").encode(encoding))
+    with pytest.raises(ValueError, match=f"received the byte 0x.. at byte offset .*; .*{advice}"):
+        read(path)
+
+
+def test_damaged_utf8_is_not_taken_for_another_encoding(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", "Grüße aus Köln".encode() + b" caf\xe9")
+    with pytest.raises(ValueError, match="; most of it is UTF-8, so correct it there"):
+        read_whole(path)
+
+
 def test_a_character_that_ends_with_the_file_is_not_utf8(tmp_path: Path) -> None:
     for read in (read_whole, read_by_line):
         with pytest.raises(ValueError, match="byte 0xe2 at byte offset 1;"):

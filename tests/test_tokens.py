@@ -252,3 +252,15 @@ def test_a_warm_cache_needs_no_tensorflow_and_a_cold_one_says_so(backend):
     for line in cold:
         assert line.startswith("expected TensorFlow, which splits texts into words")
         assert "pip install tensorflow" in line
+
+
+@pytest.mark.backend
+def test_characters_can_be_tokens():
+    texts = ["日本 Ab", "日\n本本"]
+    vocabulary = tokens.learn_vocabulary(texts, 20, "character")
+    assert vocabulary[:3] == ["", "[UNK]", "本"]
+    assert set(vocabulary[2:]) == {"日", "本", " ", "a", "b"}
+    found = tokens.encode(texts, vocabulary, 6, "character")
+    words = [[vocabulary[i] for i in row] for row in found]
+    assert words == [["日", "本", " ", "a", "b", ""], ["日", "[UNK]", "本", "本", "", ""]]
+    np.testing.assert_array_equal(tokens.encode_cached(texts, vocabulary, 6, "character"), found)

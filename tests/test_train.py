@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from research.config import Config
 from research.data import corpora
 from research.evaluation import figures
 from research.files import atomic
-from research.training import trainer
+from research.training import epochs, trainer
 
 pytestmark = pytest.mark.backend
 
@@ -311,8 +312,29 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_or_the_least_loss():
         {"validation_accuracy": accuracy, "validation_loss": loss}
         for accuracy, loss in [(0.5, 0.9), (0.7, 0.8), (0.7, 0.4), (0.6, 0.4)]
     )
-    assert train.best_epoch(history, "accuracy")["epoch"] == 2
-    assert train.best_epoch(history, "loss")["epoch"] == 3
+    assert epochs.best(history, "accuracy")["epoch"] == 2
+    assert epochs.best(history, "loss")["epoch"] == 3
+
+
+def test_the_best_epoch_can_be_that_of_the_highest_macro_f1():
+    history = history_of({"validation_macro_f1": score} for score in (0.2, 0.4, 0.3))
+    assert epochs.best(history, "macro-f1")["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes", "expected"),
+    [
+        ({"monitor": "auto"}, (20, 10), "loss"),
+        ({"monitor": "auto"}, (20, 1), "macro-f1"),
+        ({"monitor": "auto", "class_weight": "balanced"}, (20, 10), "macro-f1"),
+        ({"monitor": "accuracy", "class_weight": "balanced"}, (20, 1), "accuracy"),
+    ],
+)
+def test_uneven_classes_are_monitored_by_macro_f1(options, sizes, expected):
+    labels = np.repeat([0, 1], sizes)
+    weights = np.ones(2) if "class_weight" in options else None
+    data = SimpleNamespace(labels=labels, class_weights=weights)
+    assert train.monitor(Config(**options), data) == expected
 
 
 def prepared(config):

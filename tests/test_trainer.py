@@ -95,6 +95,27 @@ def test_an_epoch_is_an_epoch_of_keras_fit(data, build, optimizer, options):
     assert running[0][1].keys() == {"loss", "accuracy"} == history.keys()
 
 
+def test_weights_of_classes_are_those_of_keras(data):
+    token_ids, labels = data
+    weights = np.array([3, 0.5, 1, 1], "float32")[: labels.max() + 1]
+    plain = average(dropout=0.0)
+    plain.compile(
+        optimizer=OPTIMIZERS["rmsprop"](0.01),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    plain.fit(
+        token_ids,
+        labels,
+        batch_size=BATCH,
+        shuffle=False,
+        verbose=0,
+        class_weight=dict(enumerate(weights.tolist())),
+    )
+    trainer = Trainer(average(dropout=0.0), "rmsprop", 0.01, class_weights=weights)
+    train(trainer, data, order=np.arange(EXAMPLES))
+    assert_close(weight_values(trainer.model), weight_values(plain), atol=2e-5)
+
+
 def test_an_epoch_changes_the_trained_weights_and_no_frozen_ones(data):
     trainer = Trainer(average(), "rmsprop", 0.001)
     before = weight_values(trainer.model)

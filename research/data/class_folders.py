@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from research.data.splits import SPLITS
+from research.data.splits import SPLIT_OF, by_name
 from research.data.text_files import shown
 
 
@@ -25,19 +25,20 @@ def list_class_files(root: Path) -> list[ClassFile]:
     folders, such as PATH/README. Everything else is returned, or refused by name.
 
     Args:
-      root: the folder. If its folders are called train, validation or test, they are the splits.
-        Otherwise all files are in "train".
+      root: the folder. If all its folders have names of splits, as in `SPLIT_OF`, they are
+        the splits. Otherwise all files are in "train".
 
     Raises:
       ValueError: there is something that is neither a file nor a folder, a folder is reached
-        twice, the folders are splits and others, or the name of a class is not UTF-8.
+        twice, the folders are splits and others, two are the same split, or the name of a class is
+        not UTF-8.
       OSError: a folder could not be read.
     """
     files = [(path, path.relative_to(root).parts) for path in _list_files(root)]
-    has_splits = _has_splits(root, [parts for _, parts in files])
-    depth = 2 if has_splits else 1  # folders above a file, at least
+    split_of = _splits(root, [parts for _, parts in files])
+    depth = 2 if split_of else 1  # folders above a file, at least
     found = [
-        ClassFile(path, parts[depth - 1], parts[0] if has_splits else "train")
+        ClassFile(path, parts[depth - 1], split_of[parts[0]] if split_of else "train")
         for path, parts in files
         if len(parts) > depth
     ]
@@ -51,17 +52,20 @@ def list_class_files(root: Path) -> list[ClassFile]:
     return found
 
 
-def _has_splits(root: Path, files: list[tuple[str, ...]]) -> bool:
+def _splits(root: Path, files: list[tuple[str, ...]]) -> dict[str, str]:
+    """Return which split each folder in the root is, or nothing if they are the classes."""
     tops = {top.name for top in root.iterdir() if top.is_dir() and not top.name.startswith(".")}
-    others = sorted(tops - set(SPLITS))
-    in_train = [parts for parts in files if parts[0] == "train"]
-    if others and in_train and all(len(parts) > 2 for parts in in_train):
+    others = sorted(name for name in tops if name.lower() not in SPLIT_OF)
+    if not others:
+        return by_name(sorted(tops), shown(root))
+    in_train = [parts for parts in files if SPLIT_OF.get(parts[0].lower()) == "train"]
+    if in_train and all(len(parts) > 2 for parts in in_train):
         raise ValueError(
-            f"expected either {', '.join(SPLITS)} or a folder for each class in {shown(root)}, "
-            f"received 'train' with folders in it and beside it {reprlib.repr(others[0])}; rename "
-            "or remove one"
+            f"expected either splits ({', '.join(SPLIT_OF)}) or a folder for each class in "
+            f"{shown(root)}, received {in_train[0][0]!r} with folders in it and beside it "
+            f"{reprlib.repr(others[0])}; rename or remove one"
         )
-    return bool(tops) and not others
+    return {}
 
 
 def _list_files(root: Path) -> list[Path]:

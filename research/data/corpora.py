@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +32,14 @@ CORPORA = {
     "csv": "your own texts: a row for each document, in a .csv or .tsv file",
     "jsonl": "your own texts: a JSON object for each document, one on each line",
     "parquet": "your own texts: a row for each document, in a Parquet file",
+    "hub": (
+        "a dataset of the Hugging Face Hub, NAME or NAME:CONFIG, or a folder with the files of one"
+    ),
 }
 """The names of all corpora, each with its protocol in one line."""
+
+OWN = ("folder", "csv", "jsonl", "parquet", "hub")
+"""The names that stand for your own texts; each such corpus has a name of its own."""
 
 IN_MEMORY = "memory"
 """The name of texts that a Python program handed over. No file holds them, so `load` refuses it."""
@@ -48,13 +55,17 @@ class CorpusSource:
     path: Annotated[
         Path | None, tyro.conf.arg(name="corpus-path", aliases=["--path"], metavar="PATH")
     ] = None
-    """Your own texts. Or news20.tar.gz or the folder it unpacks to, which is fetched otherwise."""
+    """Your own texts, or the NAME or NAME:CONFIG of a dataset of the Hugging Face Hub. Or
+    news20.tar.gz or the folder it unpacks to, which is fetched otherwise."""
     text_column: str = "text"
-    """Column of the text, in a CSV, TSV, JSONL or Parquet corpus."""
+    """Column of the text, in a corpus that has columns."""
     label_column: str = "label"
-    """Column of the class, as strings or integers, in a CSV, TSV, JSONL or Parquet corpus."""
+    """Column of the class, as strings or integers, in a corpus that has columns."""
     split_column: Annotated[str | None, tyro.conf.arg(metavar="STR")] = None
     """Column that says train, validation or test, if the corpus has one."""
+    delimiter: Annotated[str | None, tyro.conf.arg(metavar="CHARACTER")] = None
+    """What separates the columns of a CSV file: a character, or comma, semicolon, tab or bar. It is
+    found out unless it is given."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +87,14 @@ class Corpus:
     """A corpus, with those splits that were asked for.
 
     Attributes:
+      name: under which its runs and records are filed. Your own texts have that of the file, folder
+        or dataset.
       description: its protocol and its source, in one line.
-      class_names: sorted; a label is an index into it.
+      class_names: sorted; a label is an index into it. Train may lack a class of another split.
       splits: by name, in the order train, validation, test.
       digest: the SHA-256 of the class names, labels and texts of all splits of the corpus,
         including those that were not asked for.
+      notes: what a person should know about how your own texts were read, a line each.
     """
 
     name: str
@@ -88,6 +102,7 @@ class Corpus:
     class_names: list[str]
     splits: dict[str, Split]
     digest: str
+    notes: Sequence[str] = ()
 
 
 def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validation")) -> Corpus:
@@ -113,16 +128,22 @@ def load(source: CorpusSource, splits: Sequence[str] | None = ("train", "validat
             "TextClassifier.score or with research.load(RUN).predict"
         )
     choose("the corpus", source.name, CORPORA)
-    if source.path is not None and not source.path.exists():
+    if source.path is not None and source.name != "hub" and not source.path.exists():
         raise FileNotFoundError(
             f"expected the corpus {source.name!r} at {str(source.path)!r}, found nothing there; "
             "check the path"
         )
-    whole = _corpus(source.name, _read(source))
+    whole = _corpus(source, _read(source))
     if splits is None:
         return whole
     wanted = [choose(f"a split of {source.name!r}", split, whole.splits) for split in splits]
     return replace(whole, splits={split: whole.splits[split] for split in wanted})
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return each of the names once: those in `CORPORA` in its order, then others by alphabet."""
+    places = {name: place for place, name in enumerate(CORPORA)}
+    return sorted(set(names), key=lambda name: (places.get(name, len(places)), name))
 
 
 def _read(source: CorpusSource) -> Documents:
@@ -132,24 +153,32 @@ def _read(source: CorpusSource) -> Documents:
             return newsgroups.as_in_the_tutorial(path)
         case "news20-clean":
             return newsgroups.without_leakage(path)
-        case "folder" | "csv" | "jsonl" | "parquet":
+        case "folder" | "csv" | "jsonl" | "parquet" | "hub":
             if path is None:
                 raise ValueError(
                     f"expected the path of your {name} corpus, received none; pass it as "
                     "--corpus-path"
                 )
-            columns = source.text_column, source.label_column, source.split_column
-            return by_text(*readers.read(name, path, *columns), str(path))
+            own = readers.read(
+                name,
+                path,
+                source.text_column,
+                source.label_column,
+                source.split_column,
+                source.delimiter,
+            )
+            return by_text(own.texts, own.classes, own.splits, str(path), own.notes)
     if path is not None:
         raise ValueError(
             f"expected no path for {name!r}, which is fetched by its name, received "
-            f"{str(path)!r}; leave the path out, or choose folder, csv, jsonl or parquet"
+            f"{str(path)!r}; leave the path out, or choose {', '.join(OWN)}"
         )
     return text_gcn.read(name) if name in text_gcn.NAMES else cardoso_cachopo.read(name)
 
 
-def _corpus(name: str, documents: Documents) -> Corpus:
+def _corpus(source: CorpusSource, documents: Documents) -> Corpus:
     class_names, labels = _labels(documents.classes)
+    name, notes = source.name, list(documents.notes)
     split_of = documents.splits
     if name != "news20":  # the tutorial has no test split
         split_of = complete(name, labels, split_of, documents.groups)
@@ -158,8 +187,26 @@ def _corpus(name: str, documents: Documents) -> Corpus:
         rows = [row for row, of_row in enumerate(split_of) if of_row == split]
         if rows:
             splits[split] = Split(split, [documents.texts[row] for row in rows], labels[rows])
-    description = f"{CORPORA[name]}; from {documents.source}"
-    return Corpus(name, description, class_names, splits, digest(class_names, splits.values()))
+    if name in OWN:
+        notes += readers.class_notes(documents.classes, split_of)
+    description = f"{CORPORA[source.name]}; from {documents.source}"
+    of_all = digest(class_names, splits.values())
+    return Corpus(name_of(source), description, class_names, splits, of_all, notes)
+
+
+def name_of(source: CorpusSource) -> str:
+    """Return the name under which runs and records are filed.
+
+    It is that of the corpus; for your own texts, that of the file, folder or dataset, made fit for
+    the name of a folder.
+    """
+    kind, path = source.name, source.path
+    if kind not in OWN or path is None:
+        return kind
+    stem = path.absolute().name if kind in ("folder", "hub") else path.stem
+    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.")
+    is_free = name and name not in CORPORA  # own texts never count as a public corpus
+    return name if is_free else f"{name or 'own'}-{kind}"
 
 
 def _labels(classes: list[str]) -> tuple[list[str], np.ndarray]:

@@ -1,5 +1,6 @@
 """The documents of a corpus, as its reader returns them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ class Documents(NamedTuple):
       splits: "train", "validation" or "test" for each document.
       groups: int[examples]; documents with the same number always share a split.
       source: where the documents come from, for a person to read.
+      notes: what a person should know about how they were read, a line each.
     """
 
     texts: list[str]
@@ -23,9 +25,16 @@ class Documents(NamedTuple):
     splits: list[str]
     groups: np.ndarray
     source: str
+    notes: Sequence[str] = ()
 
 
-def by_text(texts: list[str], classes: list[str], splits: list[str], source: str) -> Documents:
+def by_text(
+    texts: list[str],
+    classes: list[str],
+    splits: list[str],
+    source: str,
+    notes: Sequence[str] = (),
+) -> Documents:
     """Return documents in groups of texts that are equal except for case and white space."""
     groups = linked([normalised(text) for text in texts])
-    return Documents(texts, classes, splits, groups, source)
+    return Documents(texts, classes, splits, groups, source, notes)

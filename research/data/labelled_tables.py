@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet
 
-from research.data import tables, text_files
+from research.data import csv_files, tables, text_files
+from research.data.rows import check_columns
 from research.data.text_files import shown
 from research.files import atomic
 
@@ -94,7 +95,7 @@ def write(
         rows += len(texts)
         return label(texts)
 
-    with tables.long_fields(), atomic.writing(target) as file:
+    with csv_files.long_fields(), atomic.writing(target) as file:
         _WRITERS[suffix](source, file, text_column, label_checked)
     return rows
 
@@ -102,12 +103,11 @@ def write(
 def _write_csv(
     source: Path, file: BinaryIO, text_column: str, label: Callable[[list[Any]], Labels]
 ) -> None:
-    table = tables.open_csv(source)
+    table = csv_files.open_csv(source, [text_column])
     names = _names_to_add(source, table.header, text_column)
     position = table.header.index(text_column)
-    with source.open("rb") as start:
-        if start.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
-            file.write(codecs.BOM_UTF8)  # without it, Excel would not read UTF-8
+    if text_files.has_byte_order_mark(source):
+        file.write(codecs.BOM_UTF8)  # without it, Excel would not read UTF-8
     # Until Python 3.13, \r in a field is quoted only if lines end in it.
     lines = SimpleNamespace(write=lambda line: file.write(line[: -len("\r\n")].encode() + b"\n"))
     writer = csv.writer(lines, delimiter=table.delimiter, lineterminator="\r\n")
@@ -169,7 +169,7 @@ def _check_text(text: Any, place: str) -> None:
 
 
 def _names_to_add(source: Path, present: list[str], text_column: str) -> tuple[str, str]:
-    tables.check_columns(source, [text_column], present, "name the column with --text-column")
+    check_columns(shown(source), [text_column], present)
     for names in _NAMES:
         if set(names).isdisjoint(present):
             return names

@@ -4,18 +4,51 @@ A corpus without a test split gets one, and likewise a validation split: a rando
 class, with a fixed seed. Documents in one group, such as duplicates, are never divided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SPLITS = ("train", "validation", "test")
-"""The names of the splits, in folders and in columns."""
+"""The names of the splits."""
+
+SPLIT_OF = {
+    **{split: split for split in SPLITS},
+    "training": "train",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "testing": "test",
+}
+"""What the names of splits mean, in lower case: of folders, in columns and of datasets."""
 
 _SPLIT_SEED = 20
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = 0.1  # of what is not test
+
+
+def by_name(names: Iterable[str], place: str) -> dict[str, str]:
+    """Return which split each of the names means, without the names that mean none.
+
+    Args:
+      names: of folders, of values in a column, or of the splits of a dataset, in any case.
+      place: where they are, for error messages.
+
+    Raises:
+      ValueError: two different names mean the same split. One of them could well mean another.
+    """
+    found = {name: SPLIT_OF[name.lower()] for name in names if name.lower() in SPLIT_OF}
+    first: dict[str, str] = {}
+    for name, split in found.items():
+        other = first.setdefault(split, name)
+        if other != name:
+            raise ValueError(
+                f"expected one name for the {split} split in {place}, received {other!r} and "
+                f"{name!r}; rename or remove one"
+            )
+    return found
 
 
 def complete(name: str, labels: np.ndarray, splits: list[str], groups: np.ndarray) -> list[str]:

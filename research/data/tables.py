@@ -4,38 +4,30 @@ Every row of the file is returned or refused; only blank lines between rows are 
 columns, only those that are wanted are kept.
 """
 
-import contextlib
-import csv
 import json
 import operator
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from research.data import text_files
+from research.data import csv_files, text_files
+from research.data.rows import Rows, check_columns
 from research.data.text_files import shown
 
-_NAMES_SHOWN = 10
-_DELIMITERS = {
-    ",": ("commas", "let its name end in .csv"),
-    "\t": ("tabs", "let its name end in .tsv"),
-    ";": ("semicolons", "save it with commas"),
-    "|": ("bars (|)", "save it with commas"),
-}
 
-
-def read_columns(kind: str, path: Path, wanted: list[str]) -> list[list[Any]]:
-    """Return the values of each of the wanted columns.
+def read(kind: str, path: Path, wanted: list[str], delimiter: str | None = None) -> Rows:
+    """Return the rows of a file.
 
     Args:
-      kind: "csv" (TSV if the file is called .tsv), "jsonl" or "parquet".
+      kind: "csv", "jsonl" or "parquet".
       path: a file.
-      wanted: the names of two columns or more.
+      wanted: the names of the columns of the text, the class and perhaps the split.
+      delimiter: what separates the columns of a CSV file, as `csv_files.open_csv` takes it.
 
     Raises:
       ValueError: the path is no regular file, the file is not of its kind, or it does not have each
@@ -43,13 +35,21 @@ def read_columns(kind: str, path: Path, wanted: list[str]) -> list[list[Any]]:
       OSError: there is no such file, or it could not be read.
     """
     check_file(kind, path)
-    read = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[kind]
     columns: list[list[Any]] = [[] for _ in wanted]
-    with long_fields():
-        for row in read(path, wanted):
+    rows: Iterator[tuple[Any, ...]]
+    notes: list[str] = []
+    with csv_files.long_fields():
+        if kind == "csv":
+            table = csv_files.open_csv(path, wanted, delimiter)
+            rows = map(operator.itemgetter(*map(table.header.index, wanted)), table.rows)
+            notes = table.notes
+        else:
+            rows = {"jsonl": _read_jsonl, "parquet": _read_parquet}[kind](path, wanted)
+        for row in rows:
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
-    return columns
+    splits = ["train"] * len(columns[0])
+    return Rows(columns, splits, lambda row: f"row {row + 1:,} of {shown(path)}", notes)
 
 
 def check_file(kind: str, path: Path) -> None:
@@ -70,104 +70,6 @@ def check_file(kind: str, path: Path) -> None:
         raise ValueError(
             f"expected documents in {shown(path)}, received an empty file; check the path"
         )
-
-
-@contextlib.contextmanager
-def long_fields() -> Iterator[None]:
-    """Let the process read fields of a CSV up to the length of the longest text."""
-    previous_limit = csv.field_size_limit(text_files.MAX_CHARACTERS)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(previous_limit)
-
-
-# --- CSV and TSV ---------------------------------------------------------------------------------
-
-
-class CsvTable(NamedTuple):
-    """An open CSV file: what separates its fields, its header, and the fields of each row."""
-
-    delimiter: str
-    header: list[str]
-    rows: Iterator[list[str]]
-
-
-def open_csv(path: Path) -> CsvTable:
-    """Open a CSV or TSV file, and read its header.
-
-    Raises:
-      ValueError: the file is not CSV in UTF-8. While rows are read: one has not as many fields as
-        the header.
-      OSError: it could not be read.
-    """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    records = _csv_records(path, delimiter)
-    _, header = next(records, (range(0), []))
-
-    def rows() -> Iterator[list[str]]:
-        for lines, record in records:
-            if len(record) != len(header):
-                raise ValueError(
-                    f"expected as many fields as in the header ({len(header):,}) in "
-                    f"{_place(path, lines)}, received {len(record):,}; put a field with "
-                    f"{_DELIMITERS[delimiter][0]} or line breaks in it into double quotes"
-                )
-            yield record
-
-    return CsvTable(delimiter, header, rows())
-
-
-def _read_csv(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
-    delimiter, header, rows = open_csv(path)
-    check_columns(path, wanted, header, _other_form(delimiter.join(header), delimiter))
-    yield from map(operator.itemgetter(*map(header.index, wanted)), rows)
-
-
-def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[range, list[str]]]:
-    """Yield the numbers of the lines that a record takes, and its fields."""
-    reader = csv.reader(text_files.read_lines(path), delimiter=delimiter, strict=True)
-    first_line = 1
-    try:
-        for record in reader:
-            if record:  # not a blank line
-                yield range(first_line, reader.line_num + 1), record
-            first_line = reader.line_num + 1
-    except csv.Error as error:
-        place = _place(path, range(first_line, reader.line_num + 1))
-        header = next(text_files.read_lines(path))
-        raise _not_a_record(place, error, _other_form(header, delimiter)) from error
-
-
-def _place(path: Path, lines: range) -> str:
-    if len(lines) == 1:
-        return f"line {lines[0]:,} of {shown(path)}"
-    return f"lines {lines[0]:,} to {lines[-1]:,} of {shown(path)}"
-
-
-def _not_a_record(place: str, error: csv.Error, other_form: str) -> ValueError:
-    reason = str(error)
-    if reason == "unexpected end of data":
-        reason = "a double quote that is never closed"
-    elif "expected after" in reason:
-        reason = "text behind a closing double quote"
-    elif "field limit" in reason:
-        reason = f"a field of more than {text_files.MAX_CHARACTERS:,} characters"
-    advice = other_form or (
-        'close every double quote, and write a double quote within quotes twice: ""'
-    )
-    return ValueError(f"expected a row of fields in {place}, received {reason}; {advice}")
-
-
-def _other_form(header: str, delimiter: str) -> str:
-    """Return what else the file seems to be, as the end of an error message, or nothing."""
-    if header.lstrip().startswith("{"):
-        return "the file seems to be JSONL: choose jsonl as the corpus"
-    other = max(_DELIMITERS, key=header.count)
-    if header.count(other) <= header.count(delimiter):
-        return ""
-    name, advice = _DELIMITERS[other]
-    return f"the file seems to be separated by {name}: {advice}"
 
 
 # --- JSONL ---------------------------------------------------------------------------------------
@@ -198,7 +100,8 @@ def _read_jsonl(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
         missing -= row.keys()
         yield tuple(row.get(column) for column in wanted)
     if missing:
-        check_columns(path, [name for name in wanted if name in missing], first_names)
+        present = dict.fromkeys([*first_names, *(name for name in wanted if name not in missing)])
+        check_columns(shown(path), wanted, list(present))
 
 
 def _json_object(
@@ -265,7 +168,7 @@ def read_batches(path: Path, wanted: list[str] | None = None) -> Iterator[pa.Rec
     try:
         # In pieces of 1 MiB; `pre_buffer` would load a whole group of rows.
         with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
-            check_columns(path, wanted or [], file.schema_arrow.names)
+            check_columns(shown(path), wanted or [], file.schema_arrow.names)
             if file.metadata.num_rows == 0:
                 yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
             for batch in file.iter_batches(columns=wanted, batch_size=1000):
@@ -282,26 +185,3 @@ def read_batches(path: Path, wanted: list[str] | None = None) -> Iterator[pa.Rec
 def _read_parquet(path: Path, wanted: list[str]) -> Iterator[tuple[Any, ...]]:
     for batch in read_batches(path, wanted):
         yield from zip(*(batch.column(column).to_pylist() for column in wanted), strict=True)
-
-
-# --- columns -------------------------------------------------------------------------------------
-
-
-def check_columns(path: Path, wanted: list[str], present: list[str], advice: str = "") -> None:
-    """Check that each of the wanted columns is present exactly once.
-
-    Raises:
-      ValueError: one is not. The message ends with the advice.
-    """
-    for column in wanted:
-        if present.count(column) != 1:
-            raise ValueError(
-                f"expected one column {column!r} in {shown(path)}, received {_shortened(present)}; "
-                + (advice or "name the column with --text-column, --label-column or --split-column")
-            )
-
-
-def _shortened(names: list[str]) -> str:
-    listed = ", ".join(map(reprlib.repr, names[:_NAMES_SHOWN])) or "no columns"
-    more = len(names) - _NAMES_SHOWN
-    return f"{listed} and {more:,} more" if more > 0 else listed

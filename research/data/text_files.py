@@ -26,12 +26,20 @@ _SIGNATURES = {
     codecs.BOM_UTF16_LE: _UTF_16,
     codecs.BOM_UTF16_BE: _UTF_16,
 }
+_NOT_IN_CP1252 = {0x81, 0x8D, 0x8F, 0x90, 0x9D}
+_SAMPLE = 1 << 19  # bytes before a byte that is no UTF-8, and behind it
 _LONGEST_SIGNATURE = max(map(len, _SIGNATURES))
 
 
 def shown(path: Path) -> str:
     """Return a path in quotes, with escapes for the characters that a terminal would obey."""
     return repr(str(path))
+
+
+def has_byte_order_mark(path: Path) -> bool:
+    """Return whether a file begins with the mark that Excel puts before UTF-8."""
+    with path.open("rb") as file:
+        return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
 def read_text(path: Path) -> str:
@@ -95,8 +103,30 @@ def _not_utf8(path: Path) -> ValueError:
     offset, byte = _first_bad_byte(path)
     return ValueError(
         f"expected UTF-8 text in {shown(path)}, received the byte 0x{byte:02x} at byte offset "
-        f"{offset:,}; convert the file, for example with: iconv -f latin1 -t utf-8"
+        f"{offset:,}; {_advice(path, offset)}"
     )
+
+
+def _advice(path: Path, offset: int) -> str:
+    """Return what to do with a file that stops being UTF-8 at an offset, from what is around it."""
+    with path.open("rb") as file:
+        file.seek(max(0, offset - _SAMPLE) & ~1)  # even, so that characters of UTF-16 stay whole
+        sample = file.read(2 * _SAMPLE)
+    if sample.count(0) > len(sample) / 4:
+        little = sample[1::2].count(0) > sample[::2].count(0)
+        return _looks_like("utf-16le" if little else "utf-16be")
+    beyond_ascii = sum(byte > 0x7F for byte in sample)
+    valid = "".join(letter for letter in sample.decode(errors="ignore") if letter > "\x7f")
+    if len(valid.encode()) > beyond_ascii / 2:
+        return "most of it is UTF-8, so correct it there"
+    # In the languages of cp1252, few letters have accents. Others have more bytes beyond ASCII.
+    if beyond_ascii < len(sample) / 3 and not set(sample) & _NOT_IN_CP1252:
+        return _looks_like("cp1252")
+    return "find out its encoding and convert it, for example with: iconv -f ENCODING -t utf-8"
+
+
+def _looks_like(encoding: str) -> str:
+    return f"it looks like {encoding}; convert it with: iconv -f {encoding} -t utf-8"
 
 
 def _first_bad_byte(path: Path) -> tuple[int, int]:

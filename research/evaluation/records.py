@@ -44,7 +44,7 @@ class Result:
     @property
     def corpus(self) -> str:
         """The name of the corpus, which also fixes the splits."""
-        return str(self.config["corpus"])
+        return str(self.records[0]["data"]["corpus"])
 
     @property
     def is_network(self) -> bool:

@@ -89,11 +89,12 @@ def draw_label_curves(results: Iterable[Result], folder: Path) -> None:
       results: on any corpora, whatever the number of texts.
       folder: gets the figure as SVG and PNG.
     """
-    by_method: dict[str, dict[str, list[Result]]] = {corpus: {} for corpus in corpora.CORPORA}
+    by_method: dict[str, dict[str, list[Result]]] = {}
     for result in results:
-        by_method[result.corpus].setdefault(result.label, []).append(result)
+        by_method.setdefault(result.corpus, {}).setdefault(result.label, []).append(result)
     panels = {}
-    for corpus, methods in by_method.items():
+    for corpus in corpora.in_order(by_method):
+        methods = by_method[corpus]
         with_few = [of_method for of_method in methods.values() if _learned_from_few(of_method)]
         if with_few:
             kinds = [of_method[0].kind for of_method in with_few]

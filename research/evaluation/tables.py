@@ -1,7 +1,7 @@
 """What the tables of results say: of each corpus, of label counts, and of backends."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def protocol(results: Sequence[Result]) -> str:
     texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
     note = TEST_NOTE if scores["split"] == "test" else VALIDATION_NOTE
     machines = sorted({_machine(record) for result in results for record in result.records})
-    about = corpora.CORPORA[results[0].corpus]
+    about = corpora.CORPORA.get(results[0].corpus, "own texts")
     return f"{about}. Texts: {texts}. {note} Computed on {'; '.join(machines)}."
 
 
@@ -118,7 +118,11 @@ def accuracy_markdown(sections: Sections) -> str:
     parts = ["# Accuracy", *ACCURACY_NOTES]
     for corpus, results in sections.items():
         about = escape.markdown(protocol(results))
-        parts += [f"## {corpus}", about, markdown(accuracy_cells(results), _best(results))]
+        parts += [
+            f"## {escape.markdown(corpus)}",
+            about,
+            markdown(accuracy_cells(results), _best(results)),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -128,7 +132,7 @@ def accuracy_latex(sections: Sections) -> str:
         f"% {protocol(results)}\n"
         + latex(
             accuracy_cells(results),
-            f"Results on {corpus}. {LATEX_NOTE}",
+            f"Results on {escape.latex(corpus)}. {LATEX_NOTE}",
             corpus,
             _best(results),
             first_column_mm=33,
@@ -168,9 +172,9 @@ def appendix_markdown(sections: Sections, published: Sequence[Record]) -> str:
       published: others' results, from `results/published.json`.
     """
     parts = ["# Accuracy: appendix", *APPENDIX_NOTES]
-    for corpus in corpora.CORPORA:
+    for corpus in corpora.in_order([*sections, *(figure["corpus"] for figure in published)]):
         results, cells = sections.get(corpus), published_cells(corpus, published)
-        parts += [f"## {corpus}"] if results or cells else []
+        parts += [f"## {escape.markdown(corpus)}"] if results or cells else []
         if results:
             parts.append(markdown(appendix_cells(results), _best(results)))
         if cells:
@@ -235,7 +239,7 @@ def label_curves_markdown(results: Sequence[Result]) -> str:
     parts = ["# Accuracy by the number of texts", LABELS_NOTE]
     by_corpus = _with_label_curves(results)
     for corpus, of_corpus in by_corpus.items():
-        parts += [f"## {corpus}", markdown(label_curve_cells(of_corpus))]
+        parts += [f"## {escape.markdown(corpus)}", markdown(label_curve_cells(of_corpus))]
     if not by_corpus:
         parts.append(markdown([]))
     return "\n\n".join(parts) + "\n"
@@ -246,7 +250,7 @@ def label_curves_latex(results: Sequence[Result]) -> str:
     parts = [
         latex(
             label_curve_cells(of_corpus),
-            f"Label counts on {corpus}. {LABELS_NOTE}",
+            f"Label counts on {escape.latex(corpus)}. {LABELS_NOTE}",
             f"{corpus}-labels",
             first_column_mm=22,
             font_size_pt=7,
@@ -278,12 +282,11 @@ def label_curve_cells(results: Sequence[Result]) -> list[Cells]:
     ]
 
 
-def _with_label_curves(results: Iterable[Result]) -> dict[str, list[Result]]:
+def _with_label_curves(results: Sequence[Result]) -> dict[str, list[Result]]:
     """Return the results on each corpus that has runs on fewer texts."""
-    in_order = sorted(results, key=lambda result: list(corpora.CORPORA).index(result.corpus))
     by_corpus = {
-        corpus: records.section(of_corpus)
-        for corpus, of_corpus in groupby(in_order, key=lambda result: result.corpus)
+        corpus: records.section([result for result in results if result.corpus == corpus])
+        for corpus in corpora.in_order(result.corpus for result in results)
     }
     return {
         corpus: of_corpus

@@ -43,8 +43,8 @@ def card(
     options, length = origin["options"], metadata["tokenizer"]["sequence_length"]
     counts = ", ".join(f"{count:,} {text(split)}" for split, count in origin["examples"].items())
     protocol, checked_on = "own texts, from a Python program", "texts made of the run's words"
-    if origin["corpus"] != corpora.IN_MEMORY:
-        protocol = corpora.CORPORA[origin["corpus"]].removeprefix("your ")
+    if options["corpus"] != corpora.IN_MEMORY:
+        protocol = corpora.CORPORA[options["corpus"]].removeprefix("your ")
         checked_on = "texts of the corpus"
     takes = "texts"
     if not RUNTIMES[name].takes_texts:
@@ -129,7 +129,7 @@ def scores(checkpoint: Checkpoint, origin: dict[str, Any]) -> str:
         return "\n".join([*lines, f"- {evaluated['examples']:,} examples"])
     epoch = checkpoint.position.history[origin["epoch"] - 1]
     lines = ["Not evaluated yet. Run `python -m research.evaluate RUN`, then export it again."]
-    if origin["corpus"] == corpora.IN_MEMORY:
+    if origin["options"]["corpus"] == corpora.IN_MEMORY:
         lines = ["No test split: the run does not keep its texts."]
     if "validation_accuracy" in epoch:
         accuracy = epoch["validation_accuracy"]

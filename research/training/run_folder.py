@@ -206,8 +206,8 @@ def check_same_data(run: Path, data: Mapping[str, Any]) -> None:
 
 
 def _without_place(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description without the path of the vectors, which are known by their digest."""
-    return {**data, "vectors": {**data.get("vectors", {}), "name": None}}
+    """Return a description without names of files; digests identify corpus and vectors."""
+    return {**data, "corpus": None, "vectors": {**data.get("vectors", {}), "name": None}}
 
 
 def write_history(run: Path, history: Sequence[Mapping[str, Any]]) -> None:
