@@ -229,7 +229,7 @@ def test_it_takes_part_in_a_search_at_the_end_of_a_pipeline(own, small):
         pd.Series(own[0]), own[1]
     )
     assert search.best_params_ == {"textclassifier__epochs": 8, "textclassifier__dropout": 0.2}
-    assert search.predict(TEXTS[:3]).tolist() == list(TOPICS)
+    assert (search.predict(own[0]) == own[1]).mean() > 0.9
     options = json.loads(search.best_estimator_[-1].run_["config.json"])
     assert (options["epochs"], options["dropout"]) == (8, 0.2)
 
