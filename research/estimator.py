@@ -5,7 +5,6 @@ copy works in another process, and on another backend.
 """
 
 import dataclasses
-import functools
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -51,6 +50,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes:
       classes_: the classes, sorted, as strings, integers or booleans like the labels.
+      classifier_: the run as one object, as `research.load` returns it; its classes are strings.
       run_: the files of the run folder, bytes by name.
     """
 
@@ -101,7 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             run = train(self.experiment, config, Path(folder, "run"), corpus=corpus)
             self.run_ = _read(run)
         self.classes_ = classes
-        self.__dict__.pop("classifier_", None)  # that of the fit before
+        self.classifier_ = _classifier(self.run_)
         return self
 
     def predict(self, X: Iterable[str]) -> np.ndarray:  # noqa: N803
@@ -130,16 +130,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.classifier_.predict(X)
-
-    @functools.cached_property
-    def classifier_(self) -> "Classifier":
-        """The fitted run as one object, as `research.load` returns it; its classes are strings."""
-        backends.select()
-        from research.serving.classifier import Classifier  # imports Keras
-
-        with tempfile.TemporaryDirectory() as folder:
-            _write(self.run_, Path(folder))
-            return Classifier.load(Path(folder), "best")
 
     def save(self, path: Path | str) -> None:
         """Write a run folder, for `research.load` and the commands `predict` and `export`.
@@ -193,9 +183,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Keras models are of one backend; `classifier_` is made again from the run.
+        # A Keras model is of one backend, so it is made again from the run.
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "classifier_"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "run_" in state:
+            self.classifier_ = _classifier(self.run_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -203,6 +198,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         return tags
+
+
+def _classifier(files: Mapping[str, bytes]) -> "Classifier":
+    """Return a run as one object, from its files."""
+    backends.select()
+    from research.serving.classifier import Classifier  # imports Keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        _write(files, Path(folder))
+        return Classifier.load(Path(folder), "best")
 
 
 def _read(run: Path) -> dict[str, bytes]:
