@@ -88,6 +88,12 @@ def test_what_cannot_be_explained(classifier):
         classifier.explain("moon", "spcae")
 
 
+def test_a_text_that_was_split_into_characters_is_explained_by_them(classifier):
+    by_character = replace(classifier, config=replace(classifier.config, split="character"))
+    assert {word for word, _ in by_character.explain("aab")} == {"a", "[UNK]"}
+    assert {word for word, _ in classifier.explain("aab")} == {"[UNK]"}
+
+
 def test_its_repr_is_short(classifier):
     shown = "Classifier(model='tutorial', words=156, classes=['cooking', 'hockey', 'space'])"
     assert repr(classifier) == shown

@@ -114,10 +114,7 @@ class Classifier:
         texts = strings(texts)
         if not texts:
             return np.zeros((0, len(self.classes)), "float32")
-        token_ids = tokens.encode(
-            texts, self.vocabulary, self.config.sequence_length, self.config.split
-        )
-        return predict_probabilities(self.model, token_ids)
+        return predict_probabilities(self.model, self._encode(texts))
 
     def explain(self, text: str, label: str | None = None) -> list[tuple[str, float]]:
         """Return the words that speak for and against a label, the weightiest first.
@@ -144,7 +141,7 @@ class Classifier:
               print(f"{contribution:+.2f} {word}")
         """
         predict = partial(predict_probabilities, self.model)
-        token_ids = tokens.encode(strings([text]), self.vocabulary, self.config.sequence_length)
+        token_ids = self._encode(strings([text]))
         if label is None:
             number = int(predict(token_ids)[0].argmax())
         else:
@@ -153,6 +150,11 @@ class Classifier:
         return [
             (self.vocabulary[word], float(value)) for word, value in zip(words, values, strict=True)
         ]
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        """Return int32[texts, sequence_length]."""
+        config = self.config
+        return tokens.encode(texts, self.vocabulary, config.sequence_length, config.split)
 
 
 def _check_size(checkpoint: Checkpoint, data: Description, words: int) -> None:
