@@ -169,7 +169,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             for name, value in self.get_params().items()
             if name != "experiment"
         }
-        options = dataclasses.asdict(experiments.get(self.experiment)) | given
+        of_name = experiments.get(self.experiment)
+        if self.experiment == "best":
+            of_name = experiments.recommended()
+        options = dataclasses.asdict(of_name) | given
         content = json.dumps(options | {"corpus": IN_MEMORY}, default=str)
         try:  # strict: neither the text "20" nor true is a number
             return TypeAdapter(Config).validate_json(content, strict=True)

@@ -53,7 +53,7 @@ def test_train_ends_with_the_run_folder_as_its_last_line(trained):
     *lines, last = out.splitlines()
     assert last == f"run: {run}"
     assert lines[0].startswith(f"training 'newsgroups' with {backends.select()} on ")
-    assert "corpus folder: 3 classes, " in out
+    assert "corpus corpus: 3 classes, " in out
     assert any(line.startswith("  1/1 ") for line in lines)
     assert lines[-1].startswith("best validation accuracy: ")
     environment = atomic.read_json(run / "environment.json")[0]

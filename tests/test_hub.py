@@ -91,6 +91,19 @@ def test_a_text_without_a_label_is_refused_by_its_place(tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_label_beyond_the_class_names_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews", {"train": [0, 7] * 10}, CLASS_LABEL)
+    with pytest.raises(ValueError, match="label"):
+        load(path)
+
+
+def test_a_dataset_with_a_script_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "reviews").mkdir()
+    (tmp_path / "reviews" / "reviews.py").write_text("raise SystemExit('this code was run')")
+    with pytest.raises(ValueError, match="expected a dataset of the Hub, or a folder in its form"):
+        load(tmp_path / "reviews")
+
+
 def test_a_folder_that_has_changed_is_read_anew(tmp_path: Path) -> None:
     path = write(tmp_path / "reviews", {"train": ["a", "b"] * 10})
     assert load(path).class_names == ["a", "b"]

@@ -55,7 +55,7 @@ def test_scores_equal_scikit_learns(pairs, confidence):
     probabilities = probabilities_for(predictions, classes=5, confidence=confidence)
     scores = metrics.summary(labels, probabilities)
     assert scores["macro_f1"] == pytest.approx(
-        f1_score(labels, predictions, labels=range(5), average="macro", zero_division=0)
+        f1_score(labels, predictions, average="macro", zero_division=0)
     )
     assert scores["loss"] == pytest.approx(log_loss(labels, probabilities, labels=range(5)))
     expected = confusion_matrix(labels, predictions, labels=range(5))
@@ -163,9 +163,17 @@ def test_one_class():
     assert (scores["accuracy"], scores["macro_f1"], scores["loss"]) == (1, 1, 0)
 
 
-def test_an_absent_class_counts_as_zero():
-    labels = np.array([0, 0, 1, 1])
-    assert metrics.summary(labels, probabilities_for(labels))["macro_f1"] == pytest.approx(2 / 3)
+def test_a_class_without_examples_and_predictions_has_no_f1():
+    labels = np.repeat([0, 1], 50)
+    scores = metrics.summary(labels, probabilities_for(labels, classes=4))
+    assert scores["macro_f1"] == 1
+    assert scores["macro_f1_interval"] == [1, 1]
+
+
+def test_a_class_that_is_never_predicted_counts_as_zero():
+    labels, predictions = np.array([0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1])
+    scores = metrics.summary(labels, probabilities_for(predictions))
+    assert scores["macro_f1"] == pytest.approx((1 + 4 / 5 + 0) / 3)
 
 
 def test_per_class():

@@ -11,7 +11,12 @@ from research.serving import model_card
 from research.training import checkpoints, run_folder
 from research.training.checkpoints import Position, Saver
 
-ORIGIN = {"epoch": 2, "checkpoint": "last", "examples": {"validation": 18}}
+ORIGIN = {
+    "epoch": 2,
+    "checkpoint": "last",
+    "examples": {"validation": 18},
+    "options": {"corpus": "r8"},
+}
 HISTORY = [{"epoch": 1, "validation_accuracy": 0.5}, {"epoch": 2, "validation_accuracy": 0.875}]
 
 

@@ -359,7 +359,7 @@ def test_classes_with_few_texts_are_named_in_one_line() -> None:
     splits = ["train"] * 18 + ["test"] + ["train"] * 3
     assert readers.class_notes(classes, splits) == [
         "warning: classes with fewer than 10 texts: 'b' (9), 'c' (1), 'd' (1) and 1 more; expect "
-        "mistakes; one without a text in test has an F1 of 0"
+        "mistakes, and add texts or join classes"
     ]
     assert readers.class_notes(["a", "b"] * 10, ["train"] * 20) == []
 

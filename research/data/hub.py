@@ -105,7 +105,7 @@ def _load(path: Path, cache: str | None) -> Mapping[str, Any]:
         datasets.disable_progress_bars()
     try:
         found: Mapping[str, Any] = datasets.load_dataset(name, config, cache_dir=cache)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # whatever its readers and the network raise
         reason = " ".join(str(error).split())[:300]
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
@@ -120,4 +120,8 @@ def _class_names(labels: list[Any], feature: Any) -> list[Any]:
     names = getattr(feature, "names", None)
     if names is None:  # the values are the classes
         return labels
-    return [None if label is None or label < 0 else names[label] for label in labels]
+    # A number without a name stays a number, which is refused beside the names of the others.
+    return [
+        None if label is None or label < 0 else names[label] if label < len(names) else label
+        for label in labels
+    ]

@@ -111,10 +111,9 @@ def class_notes(classes: list[str], splits: list[str]) -> list[str]:
             f"learn them, so their texts ({texts:,}) count as mistakes"
         )
     if few:
-        unscored = any((name, "test") not in pairs for name in few)
         notes.append(
             f"warning: classes with fewer than {_FEW} texts: {_listed(few, counts)}; expect "
-            + ("mistakes; one without a text in test has an F1 of 0" if unscored else "mistakes")
+            "mistakes, and add texts or join classes"
         )
     return notes
 

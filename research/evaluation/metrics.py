@@ -52,8 +52,8 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     - `loss`: mean cross-entropy in nats. A probability of 0 for the right class counts as
       float32's smallest normal number, which gives 87.3 nats.
     - `accuracy`: share of examples whose most probable class is the right one.
-    - `macro_f1`: mean of the classes' F1. The F1 of a class without examples and predictions is 0,
-      as in scikit-learn's `f1_score(labels=range(classes), average="macro", zero_division=0)`.
+    - `macro_f1`: mean of the classes' F1, without the classes that have neither examples nor
+      predictions, as in scikit-learn's `f1_score(average="macro")`.
 
     Args:
       labels: int[examples].
@@ -70,11 +70,12 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
         np.bincount(of_some, minlength=classes)
         for of_some in (labels[labels == predictions], labels, predictions)
     )
+    either = labelled + predicted
     of_right_class = probabilities[np.arange(examples), labels].astype(np.float64)
     return Scores(
         loss=float(-np.log(np.maximum(of_right_class, np.finfo(np.float32).tiny)).mean()),
         accuracy=int(right.sum()) / examples,
-        macro_f1=float(_macro_f1(right, labelled + predicted)),
+        macro_f1=float(_macro_f1(right[either > 0], either[either > 0])),
     )
 
 
@@ -299,6 +300,7 @@ def _macro_f1(right: np.ndarray, labelled_and_predicted: np.ndarray) -> np.ndarr
 
 
 def _macro_f1_interval(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:
+    present = np.union1d(labels, predictions)
     pairs, counts = _pairs(labels, predictions, classes)
     # numpy gives the last cell what rounding leaves over. Other empty cells change no draw.
     if pairs[-1] != classes**2 - 1:
@@ -312,7 +314,8 @@ def _macro_f1_interval(labels: np.ndarray, predictions: np.ndarray, classes: int
         size = min(at_once, _BOOTSTRAP_DRAWS - drawn)
         draws = generator.multinomial(len(labels), counts / len(labels), size)
         # In this order of memory the mean does not depend on how many are drawn at once.
-        scores.append(_macro_f1(*(np.ascontiguousarray(draws @ of) for of in (right, either))))
+        drawn_of = (np.ascontiguousarray((draws @ of)[:, present]) for of in (right, either))
+        scores.append(_macro_f1(*drawn_of))
     tail = (1 - CONFIDENCE) / 2
     return [float(bound) for bound in np.quantile(np.concatenate(scores), [tail, 1 - tail])]
 
