@@ -19,6 +19,7 @@ from research.files import atomic, moves, sealed
 from research.processes import backends
 from research.serving import formats, runtimes, self_check
 from research.serving.runtimes import RUNTIMES
+from research.training import checkpoints
 
 BACKEND = backends.select()
 TEXTS = [
@@ -196,6 +197,16 @@ def test_a_run_that_did_not_finish(epoch, run, tmp_path):
     with pytest.raises((ValueError, FileNotFoundError), match=rf"{received}; .* --resume"):
         export.main(unfinished, "saved_model", tmp_path / "a")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+def test_a_run_that_stopped_early_is_finished(run, tmp_path):
+    stopped = changed(run, tmp_path / "run", epochs=7, patience=1)
+    with checkpoints.opened(stopped, "best") as opened:
+        opened.position.best_epoch = 5  # of 6: the last one was no better
+        export._check_finished(opened)
+        opened.position.best_epoch = 6
+        with pytest.raises(ValueError, match="at epoch 6 of 7"):
+            export._check_finished(opened)
 
 
 def test_an_option_of_another_version_such_as_a_standardisation(run, tmp_path):
