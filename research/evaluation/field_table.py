@@ -59,7 +59,7 @@ def field_latex(sections: Sections, published: Sequence[Record]) -> str:
     """Return the same as `field_markdown` in LaTeX, for the package booktabs."""
     cells = field_cells(sections, published)
     bold = _headings(cells) | _best(cells)
-    table = latex(cells, CAPTION, "field", bold, first_column_mm=29, font_size_pt=7)
+    table = latex(cells, CAPTION, "field", bold, first_column_mm=32, font_size_pt=6.5)
     return f"% {NOTE}\n{table}"
 
 

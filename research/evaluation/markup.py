@@ -48,7 +48,7 @@ def latex(
     bold: Places = (),
     *,
     first_column_mm: int,
-    font_size_pt: int = 8,
+    font_size_pt: float = 8,
 ) -> str:
     r"""Return a table in LaTeX, for the class article and the package booktabs.
 

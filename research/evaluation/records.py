@@ -22,6 +22,8 @@ from research.training.checkpoints import Checkpoint
 
 Record = dict[str, Any]
 
+_OF_BASELINE = ("method", "ngrams", "truncated", "refitted", "train_examples")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -277,9 +279,9 @@ def references(results: Sequence[Result]) -> list[Result | None]:
     strongest = strongest_baseline(results)
     if strongest is None:
         return [None] * len(results)
-    wanted = _baseline_options(strongest.config | {"refitted": True})
+    wanted = _of_baseline(strongest.config | {"refitted": True})
     refitted = next(
-        (r for r in results if not r.is_network and _baseline_options(r.config) == wanted),
+        (r for r in results if not r.is_network and _of_baseline(r.config) == wanted),
         strongest,
     )
     return [refitted if result.saw_validation else strongest for result in results]
@@ -303,18 +305,15 @@ def _by_seed(path: Path) -> tuple[str, int]:
     return (str(path.parent / name), int(seed)) if seed.isdigit() and name else (str(path), 0)
 
 
-def _baseline_options(config: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(
-        config.get(option)
-        for option in ("method", "ngrams", "truncated", "refitted", "train_examples")
-    )
+def _of_baseline(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(config.get(option) for option in _OF_BASELINE)
 
 
 def _check_comparable(results: Sequence[Result]) -> None:
     for result in results:
         for record in result.records:
-            options = _without_seed(record["config"])
-            _check_same(result.source, "options", _without_seed(result.config), options)
+            options = _options(record["config"])
+            _check_same(result.source, "options", _options(result.config), options)
             _check_same(result.source, "data", _data(result.records[0]), _data(record))
     for one, other in pairwise(sorted(results, key=lambda result: result.corpus)):
         if one.corpus == other.corpus:
@@ -322,7 +321,13 @@ def _check_comparable(results: Sequence[Result]) -> None:
             _check_same(both, "data", _data(one.records[0]), _data(other.records[0]))
 
 
-def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options without the seed, and without what a baseline chose on validation."""
+    if "model" not in config:
+        return {
+            "corpus": config["corpus"],
+            **dict(zip(_OF_BASELINE, _of_baseline(config), strict=True)),
+        }
     return {name: value for name, value in config.items() if name != "seed"}
 
 
