@@ -147,17 +147,12 @@ def prepare_data(corpus: Corpus, config: Config) -> Data:
         vectors, vocabulary, missing=config.missing_vectors, seed=config.seed
     )
     found = len(vocabulary) - len(missing)
-    for doubt in [
-        *(doubts.about_language(learned.texts) if config.split == "whitespace" else []),
-        *doubts.about_tokens(token_ids, validation_ids, config.sequence_length),
-        *doubts.about_validation(len(validation_ids)),
-    ]:
-        print(f"warning: {doubt}", flush=True)
     print(
         f"vectors {escape.terminal(config.vectors)}: {embeddings.shape[1]} dimensions, "
         f"{found:,} words found, {len(missing):,} not",
         flush=True,
     )
+    print_doubts(learned, token_ids, validation_ids, config)
     description = {
         "corpus": corpus.name,
         "corpus_digest": corpus.digest,
@@ -182,6 +177,19 @@ def prepare_data(corpus: Corpus, config: Config) -> Data:
         class_weights=weights,
         description=description,
     )
+
+
+def print_doubts(
+    learned: Split, token_ids: np.ndarray, validation_ids: np.ndarray, config: Config
+) -> None:
+    """Print a line for each thing about the texts that makes the result doubtful."""
+    found = [
+        *(doubts.about_language(learned.texts) if config.split == "whitespace" else []),
+        *doubts.about_tokens(token_ids, validation_ids, config.sequence_length),
+        *doubts.about_validation(len(validation_ids)),
+    ]
+    for doubt in found:
+        print(f"warning: {doubt}", flush=True)
 
 
 def divide(corpus: Corpus, config: Config) -> tuple[Split, Split]:
@@ -426,15 +434,11 @@ def filed_under(config: Config) -> str:
 
 
 def evaluate(run: Path) -> None:
-    """Score a run on its test split in a process of its own, which alone opens that split.
-
-    Exits with the code of that process if it fails.
-    """
-    print()
-    sys.stdout.flush()
-    code = subprocess.call([sys.executable, "-m", "research.evaluate", str(run)])
-    if code:
-        sys.exit(f"error: trained, but not evaluated; repeat: python -m research.evaluate {run}")
+    """Score a run on its test split, in a process of its own: no command imports another."""
+    print(flush=True)
+    if subprocess.call([sys.executable, "-m", "research.evaluate", str(run)]):
+        again = escape.terminal(f"python -m research.evaluate {run}")
+        sys.exit(f"error: trained, but not evaluated; repeat: {again}")
 
 
 def parse(arguments: list[str]) -> tuple[str | None, Options]:
