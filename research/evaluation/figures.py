@@ -42,7 +42,7 @@ _LONGEST_LINE = 120  # letters of a title
 _LONGEST_LABEL = 60
 _LABEL_WIDTH = 22  # letters of a line of a label
 _LETTERS_PER_INCH = 17  # of a title
-_BANDS = "lines: mean over runs, whose number is in brackets; bands: from the worst run to the best"
+_BANDS = "lines: mean over runs, with their number in brackets; bands: from worst to best run"
 _DAGGER = "† learned from train + validation"
 _DPI = 200
 _LARGEST_DOT = 100  # area in square points
@@ -378,8 +378,17 @@ def _bands(panels: Mapping[str, Sequence[Curve]]) -> tuple[Figure, list[Axes]]:
     for axes, (title, curves) in zip(all_axes, panels.items(), strict=True):
         for curve in curves:
             colour, marker, line = look(curve.kind)
-            means = [np.mean(of_place) for of_place in curve.accuracies]
-            axes.plot(curve.places, means, line, color=colour, marker=marker, markersize=3)
+            variants = sorted(other.label for other in curves if other.kind == curve.kind)
+            before = variants.index(curve.label)  # so that a variant looks alike in all panels
+            axes.plot(
+                curve.places,
+                [np.mean(of_place) for of_place in curve.accuracies],
+                linestyle=(line, ":", "-.")[min(before, 2)],  # tells variants of a kind apart
+                color=colour,
+                marker=marker,
+                markersize=3,
+                markerfacecolor="white" if before else colour,
+            )
             lowest, highest = map(min, curve.accuracies), map(max, curve.accuracies)
             axes.fill_between(
                 curve.places, list(lowest), list(highest), color=colour, alpha=0.2, linewidth=0
@@ -394,8 +403,8 @@ def _label_curves(all_axes: Sequence[Axes], panels: Mapping[str, Sequence[Curve]
 
 
 def _label_of_curve(curve: Curve) -> Label:
-    last = curve.accuracies[-1]
-    name = _named(curve, f" ({len(last)})")
+    last, most = curve.accuracies[-1], max(map(len, curve.accuracies))
+    name = _named(curve, f" ({most})")
     return Label(name, curve.places[-1], float(np.mean(last)), look(curve.kind).colour)
 
 

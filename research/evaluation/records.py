@@ -95,6 +95,15 @@ class Result:
         return f"{self.kind}, {vectors}{precision}"
 
     @property
+    def variant(self) -> str:
+        """What tells it from others of its kind, in a word or two."""
+        if not self.is_network:
+            return "words" if self.config["ngrams"] == 1 else "words and pairs"
+        if self.config["vectors"].startswith("random"):
+            return "random"
+        return "fine-tuned" if self.config["trainable_embeddings"] else "frozen"
+
+    @property
     def label(self) -> str:
         """The method, and what it learned from if that is more than train."""
         return f"{self.method}, train + validation" if self.saw_validation else self.method

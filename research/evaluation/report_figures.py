@@ -205,7 +205,7 @@ def _label_curve(of_method: Sequence[Result], is_alone: bool) -> Curve:
     by_texts = {_texts(result): result for result in reversed(of_method)}
     places = sorted(by_texts)
     accuracies = [_accuracies(by_texts[texts]) for texts in places]
-    label = one.kind if is_alone else one.method
+    label = one.kind if is_alone else f"{one.kind}, {one.variant}"
     return Curve(one.kind, label, one.saw_validation, places, accuracies)
 
 
