@@ -83,7 +83,7 @@ def test_a_class_with_one_text_is_in_train(tmp_path: Path) -> None:
     assert corpus.class_names == ["eggs", "ham", "spam"]
     assert "one egg" in corpus.splits["train"].texts
     assert len(corpus.notes) == 1
-    assert "'eggs' (1); expect mistakes; one without a text in test" in corpus.notes[0]
+    assert "'eggs' (1); expect mistakes, and add texts" in corpus.notes[0]
 
 
 def test_a_class_that_only_the_test_split_has_is_kept(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ ENCODE = """
 import numpy as np, types
 from research.data import tokens
 from research.processes import command
-tokens._vectorizer = lambda vocabulary, length: lambda batch: types.SimpleNamespace(
+tokens._vectorizer = lambda vocabulary, length, split: lambda batch: types.SimpleNamespace(
     numpy=lambda: np.ones((len(batch), length), np.int64)
 )
 command.guard(lambda: tokens.encode_cached(["a"] * 5000, ["", "[UNK]", "a"], 1000))
