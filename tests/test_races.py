@@ -166,6 +166,7 @@ def test_two_sweeps_of_one_grid_make_each_run_once(start, tiny, tmp_path, monkey
         for seed in range(2):
             run = folder / "runs" / "newsgroups" / f"torch-seed{seed}"
             assert_whole(run, {seed: 0.5})
-            record = records.load(folder / "results" / run.relative_to(folder).with_suffix(".json"))
+            of_run = folder / "runs" / "records" / "newsgroups" / f"{run.name}.json"
+            record = records.load(of_run)
             assert record["config"]["seed"] == seed
             assert record["history"] == position_of(run).history
