@@ -83,11 +83,17 @@ def main(
         "backend": backend,
         "device": device_name(),
     }
+    compared = None
     if compare:
         learned = replace_train(corpus.splits, config)
-        scores["baseline"] = comparison.with_linear_svm(
-            learned, corpus.class_names, scores["predictions"]
+        compared = comparison.with_linear_svm(
+            learned,
+            corpus.class_names,
+            scores["predictions"],
+            unit="char" if config.split == "character" else "word",
         )
+    if compared:
+        scores["baseline"] = compared
     with locks.hold(run / ".evaluation.lock"):  # so that all files are of one evaluation
         write_results(run, scores, split.labels, probabilities)
         suspicious = label_errors.find(split.labels, probabilities)
@@ -97,8 +103,10 @@ def main(
         print_scores(scores)
         print_suspicious(split, probabilities, suspicious, classifier.classes)
         print_mistakes(split, probabilities, suspicious, classifier.classes)
-        if compare:
-            print(f"\n{comparison.sentence(scores['baseline'])}")
+        if compared:
+            print(f"\n{comparison.sentence(compared)}")
+        elif compare:
+            print("\nno comparison: TF-IDF + LinearSVC finds no words that texts share")
         sys.stdout.flush()  # whatever happens to the picture, the scores are out
         predictions = probabilities.argmax(axis=1)
         stem = run / "confusion_matrix"

@@ -67,3 +67,34 @@ def test_without_a_test_split_nothing_is_chosen():
     found = compared(splits["validation"].labels, splits, "validation")
     assert found["name"] == "TF-IDF + LinearSVC on words"
     assert found["difference"] == 0
+
+
+@pytest.mark.parametrize(("texts", "exists"), [("a b", False), ("apple {}", True)])
+def test_texts_without_words_for_scikit_learn_are_not_compared(texts, exists):
+    splits = {
+        name: Split(name, [texts.format(f"w{i}") for i in range(len(split.texts))], split.labels)
+        for name, split in SPLITS.items()
+    }
+    assert bool(compared(SPLITS["test"].labels, splits)) is exists
+
+
+def test_without_pairs_in_two_texts_words_are_compared():
+    splits = {
+        name: Split(name, [f"{name}{i // 2}" for i in range(len(split.texts))], split.labels)
+        for name, split in SPLITS.items()
+    }
+    splits["train"] = Split("train", [f"only{i}" for i in range(60)], SPLITS["train"].labels)
+    found = compared(SPLITS["test"].labels, splits)
+    assert found["name"] == "TF-IDF + LinearSVC on words"
+
+
+def test_texts_without_spaces_are_compared_by_characters():
+    signs = {0: "日本国", 1: "山川海"}
+    splits = {
+        name: Split(name, [signs[i % 2] for i in range(len(split.texts))], split.labels)
+        for name, split in SPLITS.items()
+    }
+    by_class = metrics.predictions_by_class(splits["test"].labels, np.arange(200) % 2, CLASSES)
+    found = comparison.with_linear_svm(splits, CLASSES, by_class, unit="char")
+    assert found["name"] == "TF-IDF + LinearSVC on characters"
+    assert found["difference"] == 0

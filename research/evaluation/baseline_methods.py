@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -140,12 +140,14 @@ class Baseline:
         two documents.
       limits: of a network, whose tokens it sees; None for the whole texts.
       refitted: whether it learns from train and validation once its hyperparameter is chosen.
+      unit: what n-grams are made of: words, or characters where no spaces divide words.
     """
 
     method: str
     ngrams: int = 1
     limits: TokenLimits | None = None
     refitted: bool = False
+    unit: Literal["word", "char"] = "word"
 
     @property
     def name(self) -> str:
@@ -267,6 +269,8 @@ def _refit(
 def _vectorizer(baseline: Baseline) -> Any:
     """Return a new transformer from texts to features."""
     options: dict[str, Any] = {"ngram_range": (1, baseline.ngrams), "min_df": baseline.ngrams}
+    if baseline.unit == "char":
+        options["analyzer"] = "char"
     if baseline.limits:  # these texts are tokens already
         options |= {"tokenizer": str.split, "token_pattern": None, "lowercase": False}
     features = METHODS[baseline.method].features

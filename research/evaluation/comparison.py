@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -35,27 +35,43 @@ class Comparison(TypedDict):
 
 
 def with_linear_svm(
-    splits: Mapping[str, Split], class_names: Sequence[str], predictions: Mapping[str, str]
-) -> Comparison:
+    splits: Mapping[str, Split],
+    class_names: Sequence[str],
+    predictions: Mapping[str, str],
+    unit: Literal["word", "char"] = "word",
+) -> Comparison | None:
     """Train TF-IDF + LinearSVC and compare it with a model, on the split that is scored.
 
     It has single words, or also pairs of words, and the C with the best validation accuracy.
-    Without a test split, validation is scored, so nothing is chosen: words, C = 1.
+    Without a test split, validation is scored, so nothing is chosen: words, C = 1. None if
+    scikit-learn finds no words of two letters in the texts.
 
     Args:
       splits: train, validation, and test if there is one.
       class_names: a label is an index into them.
       predictions: the model's on the scored split, from `metrics.predictions_by_class`.
+      unit: what is counted, as scikit-learn calls it: words, or characters.
     """
     started = time.perf_counter()
-    candidates = [Baseline("svm", ngrams) for ngrams in ((1, 2) if "test" in splits else (1,))]
-    tried = [(one, baseline_methods.run(one, splits, class_names)) for one in candidates]
+    candidates = [
+        Baseline("svm", ngrams, unit=unit) for ngrams in ((1, 2) if "test" in splits else (1,))
+    ]
+    tried = []
+    for candidate in candidates:
+        try:
+            tried.append((candidate, baseline_methods.run(candidate, splits, class_names)))
+        except ValueError as error:  # no words, or no pair of words that two texts share
+            if not any(what in str(error) for what in ("empty vocabulary", "no terms remain")):
+                raise
+    if not tried:
+        return None
     baseline, scored = max(tried, key=lambda pair: _validation_accuracy(pair[1]))
     scores = scored["metrics"]
     compared = significance.compare(_right(predictions), _right(scores["predictions"]))
-    words = "words" if baseline.ngrams == 1 else "words and pairs of words"
+    units = {"word": "words", "char": "characters"}[unit]
+    counted = units if baseline.ngrams == 1 else f"{units} and pairs of {units}"
     return Comparison(
-        name=f"{METHODS[baseline.method].title} on {words}",
+        name=f"{METHODS[baseline.method].title} on {counted}",
         accuracy=scores["accuracy"],
         macro_f1=scores["macro_f1"],
         difference=compared.difference,
