@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 import research
-from research.data import labelled_tables, line_streams
+from research.data import csv_files, labelled_tables, line_streams
 from research.processes import command, escape
 from research.processes.memory import keep_freed_memory
 
@@ -32,6 +32,7 @@ def main(
     input_path: Annotated[Path | None, tyro.conf.arg(name="input")] = None,
     output_path: Annotated[Path | None, tyro.conf.arg(name="output")] = None,
     text_column: str = "text",
+    delimiter: Annotated[str | None, tyro.conf.arg(metavar="CHARACTER")] = None,
     top: int = 1,
     threshold: float = 0.0,
     explain: bool = False,
@@ -50,6 +51,8 @@ def main(
         and `probability`; or `predicted_label` and `predicted_probability` if the input has one of
         these. It replaces what is there.
       text_column: the column of the text in the input.
+      delimiter: what separates the columns of a CSV file: a character, or comma, semicolon, tab or
+        bar. By default the one of these that gives the column.
       top: how many labels to print, the most probable first, each with its probability.
       threshold: leave a label empty if its probability is lower.
       explain: print beneath each text the words that speak most for its label (+) and against it
@@ -59,6 +62,7 @@ def main(
     """
     keep_freed_memory()
     _check_numbers(top, threshold)
+    _check_delimiter(delimiter, input_path)
     if input_path is None and output_path is None:
         _check_texts(texts)
         classifier = research.load(run, checkpoint)
@@ -79,7 +83,7 @@ def main(
             labels = _labels(classifier, of_rows, 1, threshold)
             return [(label, round(share, 6)) for [(label, share)] in labels]
 
-        rows = labelled_tables.write(source, target, text_column, label_rows)
+        rows = labelled_tables.write(source, target, text_column, label_rows, delimiter)
         print(f"written to {escape.terminal(target)}: {rows:,} rows")
 
 
@@ -114,6 +118,17 @@ def _check_files(source: Path | None, target: Path | None, extras: list[str]) ->
         )
     labelled_tables.check_paths(source, target)
     return source, target
+
+
+def _check_delimiter(delimiter: str | None, source: Path | None) -> None:
+    if delimiter is None:
+        return
+    if source is None or source.suffix.lower() not in labelled_tables.CSV_SUFFIXES:
+        raise ValueError(
+            "expected --delimiter with a .csv or .tsv file as --input, received it without one; "
+            "leave it out"
+        )
+    csv_files.character(delimiter)
 
 
 def _batches(texts: tuple[str, ...]) -> Iterator[list[str]]:

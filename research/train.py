@@ -185,6 +185,7 @@ def print_doubts(
     """Print a line for each thing about the texts that makes the result doubtful."""
     found = [
         *(doubts.about_language(learned.texts) if config.split == "whitespace" else []),
+        *doubts.about_copies(learned.texts),
         *doubts.about_tokens(token_ids, validation_ids, config.sequence_length),
         *doubts.about_validation(len(validation_ids)),
     ]

@@ -288,9 +288,24 @@ def test_predict_labels_a_file(run, call, tmp_path):
         assert row["label"] == (classes[expected.argmax()] if expected.max() >= 0.5 else "")
 
 
+def test_predict_takes_what_separates_the_columns(run, call, tmp_path):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("id~text\n1~the moon; a rocket\n")
+    answer = call(predict, run, "--input", source, "--output", target, "--delimiter", "~")
+    assert (answer.code, answer.err) == (0, "")
+    header, row = target.read_text().splitlines()
+    assert header == "id~text~label~probability"
+    assert row.startswith("1~the moon; a rocket~")
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
+        (["a", "--delimiter", ";"], ["--delimiter with a .csv or .tsv file", "leave it out"]),
+        (
+            ["--input", "a.jsonl", "--output", "b.jsonl", "--delimiter", ";"],
+            ["--delimiter with a .csv or .tsv file", "leave it out"],
+        ),
         (["a", "--top", 0], ["--top to be 1 or more", "received 0"]),
         (["a", "--top", -1], ["--top to be 1 or more", "received -1"]),
         (["a", "--threshold", 2], ["--threshold", "from 0 to 1, received 2;"]),

@@ -82,7 +82,7 @@ def test_a_file_without_a_header(tmp_path: Path) -> None:
 
 def test_a_header_that_nothing_separates(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "~")
-    with pytest.raises(ValueError, match=r"received 'text~label'; .*, or separate the columns by"):
+    with pytest.raises(ValueError, match=r"received 'text~label'; .*columns with --delimiter"):
         readers.read("csv", path)
 
 

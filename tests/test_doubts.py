@@ -19,6 +19,13 @@ def test_texts_with_spaces_between_words_are_not(text):
     assert doubts.about_language([text]) == []
 
 
+def test_texts_that_repeat_others_are_doubtful():
+    [line] = doubts.about_copies(["lol", "LOL", "hello there", "bye"])
+    assert line.startswith("25% of the texts")
+    assert doubts.about_copies(["lol", "LOL", "a", "b", "c"]) == []
+    assert doubts.about_copies([]) == []
+
+
 def test_unknown_words_are_counted_without_padding():
     known = np.array([[2, 3, 0, 0], [4, 0, 0, 0]])
     half = np.array([[2, 1, 0, 0]])

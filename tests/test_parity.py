@@ -38,7 +38,7 @@ def computed():
 def test_all_backends_compute_the_same(computed):
     comparisons = parity.compare(computed)
     quantities = ["logits", "logits, dropout", "loss", "gradients"]
-    quantities += ["rmsprop training", "adam training"]
+    quantities += ["rmsprop training", "adam training", "weighted training"]
     assert [(comparison.model, comparison.quantity) for comparison in comparisons] == [
         *[(model, quantity) for model in TASK.models for quantity in quantities],
         ("any", "rmsprop"),
@@ -55,6 +55,9 @@ def test_what_is_compared_is_not_trivial(computed):
         logits = arrays[f"{model}|logits|logits"]
         assert not np.allclose(logits, 0)
         assert not np.allclose(arrays[f"{model}|logits, dropout|logits"], logits, rtol=1e-3)
+        name = "embedding/embeddings"
+        trained = [arrays[f"{model}|{kind} training|{name}"] for kind in ("rmsprop", "weighted")]
+        assert not np.allclose(*trained, rtol=1e-6)
         gradients = {key: v for key, v in arrays.items() if key.startswith(f"{model}|gradients|")}
         assert f"{model}|gradients|embedding/embeddings" in gradients
         assert all(np.abs(gradient).max() > 0 for gradient in gradients.values())
@@ -76,6 +79,7 @@ def test_an_optimizer_with_another_epsilon_is_noticed(computed):
     assert [comparison.quantity for comparison in failed] == [
         "rmsprop training",
         "adam training",
+        "weighted training",
         "rmsprop",
         "adam",
     ]

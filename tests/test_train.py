@@ -287,6 +287,28 @@ def test_an_interrupted_run_of_experts_ends_as_a_whole_one(
     assert_same_state(run, of_experts)
 
 
+@pytest.mark.parametrize("model", ["tutorial", "wide-deep"])
+def test_an_interrupted_run_with_class_weights_ends_as_a_whole_one(
+    model, tiny, tmp_path, monkeypatch
+):
+    corpus = shutil.copytree(tiny["corpus_path"], tmp_path / "texts")
+    for path in sorted((corpus / sorted(TOPICS)[0]).iterdir())[20:]:
+        path.unlink()
+    monkeypatch.setattr(trainer, "STEPS_PER_REPORT", 2)
+    given = tiny | {"corpus_path": corpus, "model": model}
+    config = Config(**given, class_weight="balanced", monitor="macro-f1")
+    whole = train.train("tiny", config, tmp_path / "whole")
+    asked = iter(range(1, 100))
+    run = tmp_path / "run"
+    with pytest.raises(train.Interrupted, match="--resume"):
+        train.train("tiny", config, run, stop=lambda: next(asked) >= 2)
+    train.train("tiny", config, run, resume=True)
+    assert_same_state(run, whole)
+    even = train.train("tiny", replace(config, class_weight="none"), tmp_path / "even")
+    with pytest.raises(AssertionError):
+        assert_same_state(even, whole)
+
+
 def test_a_run_ends_when_no_epoch_was_better_for_some_time(tiny, tmp_path, monkeypatch):
     losses = iter([0.5, 0.3, 0.4, 0.3, 0.2])
 

@@ -51,11 +51,11 @@ def open_csv(path: Path, wanted: list[str], delimiter: str | None = None) -> Csv
     """
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
     if delimiter is None:
-        candidates = sorted(DELIMITERS.values(), key=lambda character: character != usual)
+        candidates = sorted(DELIMITERS.values(), key=lambda candidate: candidate != usual)
     else:
-        candidates = [_character(delimiter)]
+        candidates = [character(delimiter)]
     # Where none gives all columns, the message shows what comes closest.
-    chosen = max(candidates, key=lambda character: _fit(path, character, wanted))
+    chosen = max(candidates, key=lambda candidate: _fit(path, candidate, wanted))
     records = _records(path, chosen)
     _, header = next(records, (range(0), []))
     place = f"the first line of {shown(path)}"
@@ -92,14 +92,19 @@ def _rows(
         yield record
 
 
-def _character(delimiter: str) -> str:
-    character = DELIMITERS.get(delimiter, delimiter)
-    if len(character) != 1 or character in '"\r\n':
+def character(delimiter: str) -> str:
+    """Return the character that is meant by one, or by a key of `DELIMITERS`.
+
+    Raises:
+      ValueError: it can't separate columns.
+    """
+    found = DELIMITERS.get(delimiter, delimiter)
+    if len(found) != 1 or found in '"\r\n':
         raise ValueError(
             f"expected --delimiter of one character, or {', '.join(DELIMITERS)}, received "
             f"{delimiter!r}; name what separates the columns, or leave it out"
         )
-    return character
+    return found
 
 
 def _in_words(delimiter: str) -> str:
@@ -122,7 +127,7 @@ def _other_advice(header: list[str], delimiter: str | None) -> str:
     if delimiter is not None:
         return ", or leave --delimiter out"
     if len(header) == 1:
-        return ", or separate the columns by commas"
+        return ", or name what separates the columns with --delimiter"
     return ", or write the names of the columns into a first line"
 
 

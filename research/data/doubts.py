@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from research.data import splits
+
+_COPIES_SHARE = 0.2
 _UNKNOWN_SHARE = 0.2
 _CUT_SHARE = 0.1
 _FEW_HELD_OUT = 100
@@ -28,6 +31,22 @@ def about_language(texts: Sequence[str]) -> list[str]:
     return [
         f"{share:.0%} of the characters are of scripts without spaces between words, so whole "
         "sentences count as words; use --split character"
+    ]
+
+
+def about_copies(texts: Sequence[str]) -> list[str]:
+    """Doubt a score for texts of which many are equal.
+
+    Args:
+      texts: to learn from.
+    """
+    distinct = len({splits.normalised(text) for text in texts})
+    copies = (len(texts) - distinct) / max(1, len(texts))
+    if copies <= _COPIES_SHARE:
+        return []
+    return [
+        f"{copies:.0%} of the texts to learn from repeat another one, but splits that are drawn "
+        "here never share a text; if new texts will repeat old ones, give --split-column"
     ]
 
 

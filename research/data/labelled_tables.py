@@ -25,6 +25,8 @@ from research.files import atomic
 Labels = Sequence[tuple[str | None, float]]
 """The label of each text, or None, and its probability."""
 
+CSV_SUFFIXES = (".csv", ".tsv")
+
 _ROWS_AT_A_TIME = 1_000
 _NAMES = [("label", "probability"), ("predicted_label", "predicted_probability")]
 
@@ -38,9 +40,10 @@ def check_paths(source: Path, target: Path) -> None:
         are one file.
     """
     suffix = source.suffix.lower()
-    if suffix not in _WRITERS:
+    suffixes = [*CSV_SUFFIXES, *_WRITERS]
+    if suffix not in suffixes:
         raise ValueError(
-            f"expected --input to end in {', '.join(_WRITERS)}, received {shown(source)}; convert "
+            f"expected --input to end in {', '.join(suffixes)}, received {shown(source)}; convert "
             "or rename the file"
         )
     if target.suffix.lower() != suffix:
@@ -64,7 +67,11 @@ def check_paths(source: Path, target: Path) -> None:
 
 
 def write(
-    source: Path, target: Path, text_column: str, label: Callable[[list[str]], Labels]
+    source: Path,
+    target: Path,
+    text_column: str,
+    label: Callable[[list[str]], Labels],
+    delimiter: str | None = None,
 ) -> int:
     """Write the rows of a file to another one, with labels; return how many there are.
 
@@ -77,6 +84,7 @@ def write(
       target: a file with the same suffix.
       text_column: the column of the text, which may be an empty string.
       label: gets 1,000 texts at most. None as a label leaves its place empty.
+      delimiter: what separates the columns of a CSV, as `csv_files.open_csv` takes it.
 
     Raises:
       ValueError: as `check_paths`. Or the source is not of its kind, lacks the column, has other
@@ -96,14 +104,21 @@ def write(
         return label(texts)
 
     with csv_files.long_fields(), atomic.writing(target) as file:
-        _WRITERS[suffix](source, file, text_column, label_checked)
+        if suffix in CSV_SUFFIXES:
+            _write_csv(source, file, text_column, label_checked, delimiter)
+        else:
+            _WRITERS[suffix](source, file, text_column, label_checked)
     return rows
 
 
 def _write_csv(
-    source: Path, file: BinaryIO, text_column: str, label: Callable[[list[Any]], Labels]
+    source: Path,
+    file: BinaryIO,
+    text_column: str,
+    label: Callable[[list[Any]], Labels],
+    delimiter: str | None,
 ) -> None:
-    table = csv_files.open_csv(source, [text_column])
+    table = csv_files.open_csv(source, [text_column], delimiter)
     names = _names_to_add(source, table.header, text_column)
     position = table.header.index(text_column)
     if text_files.has_byte_order_mark(source):
@@ -152,12 +167,7 @@ def _write_parquet(
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
 
 
-_WRITERS = {
-    ".csv": _write_csv,
-    ".tsv": _write_csv,
-    ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
-}
+_WRITERS = {".jsonl": _write_jsonl, ".parquet": _write_parquet}
 
 
 def _check_text(text: Any, place: str) -> None:

@@ -90,7 +90,7 @@ METHODS = {
         hyperparameter="C",
         values=(0.1, 0.3, 1, 3, 10),
         default=1,
-        make=lambda c: LinearSVC(C=c, random_state=0),
+        make=lambda c: LinearSVC(C=c, random_state=0, max_iter=10_000),
         features="tf-idf",
     ),
     "logistic": Method(

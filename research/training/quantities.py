@@ -12,6 +12,7 @@ too. For each model these quantities are computed:
     gradients          of that step, for every weight
     rmsprop training   weights and slots after `Task.steps` steps of training; only in float64
     adam training      the same with Adam
+    weighted training  the same with RMSprop, and a weight for each class
 
 For the model "any", which stands for all of them:
 
@@ -131,10 +132,15 @@ def _quantities_of_model(name: str, task: Task) -> dict[str, dict[str, Any]]:
         options = ModelOptions(trainable_embeddings=True)
         return registry.build(name, embeddings, task.sequence_length, task.classes, options)
 
-    def build_trainer(optimizer: str) -> Trainer:
-        trainer = Trainer(build(), optimizer, LEARNING_RATE)
+    def build_trainer(optimizer: str, class_weights: np.ndarray | None = None) -> Trainer:
+        trainer = Trainer(build(), optimizer, LEARNING_RATE, class_weights=class_weights)
         _set_constants(trainer.model.optimizer, task.epsilon)
         return trainer
+
+    def trained(trainer: Trainer) -> dict[str, np.ndarray]:
+        for _ in trainer.epoch(token_ids, labels, np.arange(len(labels)), task.batch_size):
+            pass
+        return _float_arrays(trainer.state())
 
     logits = build().predict_on_batch(batch[0])
     with_dropout = keras.ops.convert_to_numpy(build()(batch[0], training=True))
@@ -147,10 +153,9 @@ def _quantities_of_model(name: str, task: Task) -> dict[str, dict[str, Any]]:
     }
     if task.precision == "float64":
         for optimizer in OPTIMIZERS:
-            trainer = build_trainer(optimizer)
-            for _ in trainer.epoch(token_ids, labels, np.arange(len(labels)), task.batch_size):
-                pass
-            quantities[f"{optimizer} training"] = _float_arrays(trainer.state())
+            quantities[f"{optimizer} training"] = trained(build_trainer(optimizer))
+        weights = np.linspace(0.5, 2, task.classes, dtype="float32")
+        quantities["weighted training"] = trained(build_trainer("rmsprop", weights))
     return quantities
 
 
