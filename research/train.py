@@ -214,7 +214,7 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     classes = len(data.class_names)
     started = time.perf_counter()
     linear_part = registry.fit_linear_part(
-        config.model, data.token_ids, data.labels, classes, data.embeddings
+        config.model, data.token_ids, data.labels, classes, data.embeddings, config.split
     )
     seconds = time.perf_counter() - started
     model = registry.build(

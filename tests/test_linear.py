@@ -27,8 +27,9 @@ def embeddings(words=WORDS, dimensions=6):
     return vectors
 
 
-def fit(token_ids, labels, classes=CLASSES, vectors=None):
-    return linear.fit(token_ids, labels, classes, embeddings() if vectors is None else vectors)
+def fit(token_ids, labels, classes=CLASSES, vectors=None, split="whitespace"):
+    vectors = embeddings() if vectors is None else vectors
+    return linear.fit(token_ids, labels, classes, vectors, split)
 
 
 def tfidf_by_hand(ids, idf):
@@ -69,9 +70,10 @@ def test_pairs_are_hashed_to_places_and_pairs_without_two_words_are_none():
     assert 0 < linear.pair_ids(largest)[0, 0] <= linear.PAIR_PLACES
 
 
-def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds():
+@pytest.mark.parametrize(("split", "share"), [("whitespace", 0.3), ("character", 3.0)])
+def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds(split, share):
     token_ids, labels = texts()
-    fitted = fit(token_ids, labels)
+    fitted = fit(token_ids, labels, split=split)
     words = tfidf_by_hand(np.where(token_ids < 2, 0, token_ids), fitted.idf)
     pairs = tfidf_by_hand(pairs_by_hand(token_ids), fitted.pair_idf)
     vectors = embeddings()
@@ -80,7 +82,8 @@ def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds():
     vectors[has_vector] /= np.linalg.norm(vectors[has_vector], axis=1, keepdims=True)
     means = words @ vectors
     means /= np.sqrt((means**2).sum(axis=1).mean())
-    features = np.hstack([words, np.sqrt(0.3) * pairs, np.sqrt(0.3) * means]) / np.sqrt(1.6)
+    features = np.hstack([words, np.sqrt(share) * pairs, np.sqrt(0.3) * means])
+    features /= np.sqrt(1 + share + 0.3)
 
     of_class = np.array(
         [[(token_ids[labels == c] == w).any(1).sum() for w in range(WORDS)] for c in range(CLASSES)]
@@ -136,7 +139,7 @@ def test_the_best_penalty_is_that_of_fitting_again_without_each_text(noise):
             errors.append(targets[text] - features[text] @ weights)
         return (np.array(errors) ** 2).mean()
 
-    shown = linear._best_penalty(linear._Features(sparse, dense), labels)
+    shown = linear._best_penalty(linear._Features(sparse, dense, 1.6), labels)
     assert shown == min((0.1, 0.3, 1.0), key=error)
 
 

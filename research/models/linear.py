@@ -8,7 +8,7 @@ The log-odds of each word and class are added to the ridge regression. The regre
 classes with many texts, the log-odds for rare words.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -24,8 +24,10 @@ PAIR_PLACES = 131_071
 PAIR_FACTOR = 4_099
 """Of the hash. Times the largest vocabulary, 2**19, it is below 2**31."""
 
-# Chosen by cross-validation within the train splits of five corpora (results/LOG.md).
-_PAIRS, _VECTORS = 0.3, 0.3  # how much these features count, where words count 1
+# Chosen by cross-validation within the train splits (results/LOG.md). Pairs and vectors count so
+# much where single tokens count 1. Characters say less than pairs of them, which are nearly words.
+_PAIRS = {"whitespace": 0.3, "character": 3.0}
+_VECTORS = 0.3
 _ODDS, _SMOOTHING = 0.07, 10_000.0
 _PENALTIES = (0.1, 0.3, 1.0)
 
@@ -61,14 +63,20 @@ class _Features(NamedTuple):
     Attributes:
       sparse: float64[examples, words + pairs].
       dense: float64[examples, embedding_dim].
+      square: of the length of a text's features, on average.
     """
 
     sparse: csr_matrix
     dense: np.ndarray
+    square: float
 
 
 def fit(
-    token_ids: np.ndarray, labels: np.ndarray, classes: int, embeddings: np.ndarray
+    token_ids: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    embeddings: np.ndarray,
+    split: Literal["whitespace", "character"] = "whitespace",
 ) -> LinearClassifier:
     """Fit the classifier to texts of token ids.
 
@@ -77,6 +85,7 @@ def fit(
       labels: int32[examples].
       classes: above every label.
       embeddings: float[vocabulary_size, embedding_dim], zero where a word has no vector.
+      split: where texts were split into tokens; pairs of characters count more than pairs of words.
 
     Raises:
       ValueError: all labels are the same.
@@ -95,8 +104,11 @@ def fit(
     # So that a text's vectors count as much as its words, whose squares add up to 1.
     length = np.sqrt((vectors**2).sum(axis=1).mean())
     directions = directions / length if length else directions
+    of_a_pair = np.sqrt(_PAIRS[split])
     features = _Features(
-        hstack([words, np.sqrt(_PAIRS) * pairs]).tocsr(), np.sqrt(_VECTORS) * (words @ directions)
+        sparse=hstack([words, of_a_pair * pairs]).tocsr(),
+        dense=np.sqrt(_VECTORS) * (words @ directions),
+        square=1 + _PAIRS[split] + _VECTORS,
     )
     coefficients, bias = _regression(features, labels, classes)
 
@@ -109,7 +121,7 @@ def fit(
         idf.astype("float32"),
         weights.astype("float32"),
         pair_idf.astype("float32"),
-        (np.sqrt(_PAIRS) * of_pairs).astype("float32"),
+        (of_a_pair * of_pairs).astype("float32"),
         bias.astype("float32"),
     )
 
@@ -170,7 +182,7 @@ def _regression(
       without a text has -1 as its score for any text.
     """
     # The features are as if scaled to a mean square of 1.
-    penalty = (1 + _PAIRS + _VECTORS) * _best_penalty(features, labels)
+    penalty = features.square * _best_penalty(features, labels)
     regression = RidgeClassifier(alpha=penalty, solver="sparse_cg", max_iter=100, tol=1e-3)
     regression.fit(hstack([features.sparse, csr_matrix(features.dense)]).tocsr(), labels)
     found, intercepts = regression.coef_, regression.intercept_
@@ -191,7 +203,7 @@ def _best_penalty(features: _Features, labels: np.ndarray) -> float:
     drawn = np.random.default_rng(0).permutation(len(labels))[:_MOST_LEFT_OUT]
     sparse, dense = features.sparse[drawn], features.dense[drawn]
     products = ((sparse @ sparse.T).toarray() + dense @ dense.T).astype("float32")
-    products /= 1 + _PAIRS + _VECTORS
+    products /= features.square
     targets = 2 * np.eye(labels.max() + 1, dtype="float32")[labels[drawn]] - 1
     targets -= targets.mean(axis=0)
 

@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -73,7 +73,12 @@ def check(name: str, sequence_length: int) -> None:
 
 
 def fit_linear_part(
-    name: str, token_ids: np.ndarray, labels: np.ndarray, classes: int, embeddings: np.ndarray
+    name: str,
+    token_ids: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    embeddings: np.ndarray,
+    split: Literal["whitespace", "character"] = "whitespace",
 ) -> LinearClassifier | None:
     """Fit the linear part of a model in closed form; None if the model has no such part.
 
@@ -83,13 +88,14 @@ def fit_linear_part(
       labels: int32[examples].
       classes: the number of classes.
       embeddings: float32[vocabulary_size, embedding_dim], a row for each token id.
+      split: where texts were split into tokens.
 
     Raises:
       ValueError: all labels are the same.
     """
     if not MODELS[name].has_linear_part:
         return None
-    return linear.fit(np.asarray(token_ids), labels, classes, embeddings)
+    return linear.fit(np.asarray(token_ids), labels, classes, embeddings, split)
 
 
 def build(
