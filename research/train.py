@@ -214,7 +214,13 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     classes = len(data.class_names)
     started = time.perf_counter()
     linear_part = registry.fit_linear_part(
-        config.model, data.token_ids, data.labels, classes, data.embeddings, config.split
+        config.model,
+        data.token_ids,
+        data.labels,
+        classes,
+        data.embeddings,
+        config.split,
+        data.class_weights,
     )
     seconds = time.perf_counter() - started
     model = registry.build(
@@ -225,9 +231,6 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
         config.model_options,
         linear_part,
     )
-    if linear_part is not None and data.class_weights is not None:
-        experts = model.get_layer("experts")
-        experts.log_class_weights.assign(np.log(data.class_weights))
     return model, seconds
 
 

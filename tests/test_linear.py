@@ -27,9 +27,16 @@ def embeddings(words=WORDS, dimensions=6):
     return vectors
 
 
-def fit(token_ids, labels, classes=CLASSES, vectors=None, split="whitespace"):
+def fit(token_ids, labels, classes=CLASSES, vectors=None, split="whitespace", weights=None):
     vectors = embeddings() if vectors is None else vectors
-    return linear.fit(token_ids, labels, classes, vectors, split)
+    weights = None if weights is None else np.array(weights, "float32")
+    return linear.fit(token_ids, labels, classes, vectors, split, weights)
+
+
+def features_of(token_ids):
+    """Shares of words and no vectors."""
+    shares = np.stack([np.bincount(row, minlength=WORDS) for row in token_ids])[:, 2:] / 150
+    return linear._Features(csr_matrix(shares), np.zeros((len(shares), 1)), 1.6)
 
 
 def tfidf_by_hand(ids, idf):
@@ -102,6 +109,21 @@ def test_it_is_ridge_regression_on_words_pairs_and_vectors_plus_log_odds(split, 
         for penalty in (0.1, 0.3, 1.0)
     }
     assert sorted(differences.values())[0] < 0.01 < sorted(differences.values())[1]
+
+
+def test_a_weight_counts_as_often_as_the_text_is_there():
+    token_ids, labels = texts()
+    once = np.append(np.arange(len(labels)), np.flatnonzero(labels == 2))
+    twice = linear._regression(features_of(token_ids[once]), labels[once], CLASSES, None)
+    weighted = linear._regression(
+        features_of(token_ids), labels, CLASSES, np.array([1.0, 1.0, 2.0])[labels]
+    )
+    for found, expected in zip(weighted, twice, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert (
+        np.abs(fit(token_ids, labels).bias - fit(token_ids, labels, weights=[1, 1, 2]).bias).max()
+        > 0.01
+    )
 
 
 def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):

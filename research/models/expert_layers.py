@@ -122,33 +122,25 @@ class ProductOfExperts(layers.Layer):
     The exponents say how much each expert counts and how sure it is. Training does not change them;
     they are fitted on held-out examples (`research.training.experts`). Hinton 2002,
     doi:10.1162/089976602760128018.
-
-    Where classes are weighted while training, the first expert learns probabilities under other
-    shares of the classes than the second one was fitted to. The second one's probabilities are then
-    multiplied by the same weights, Elkan 2001, https://dl.acm.org/doi/10.5555/1642194.1642224.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trainable=False, dtype=keras.config.floatx(), **options)
 
     def build(self, first_shape: tuple[Any, ...], second_shape: tuple[Any, ...]) -> None:
-        """Create the two exponents, and the logarithms of the class weights."""
+        """Create the two exponents."""
         self.exponents = self.add_weight(
             shape=(2,),
             initializer=keras.initializers.Constant(0.5),
             trainable=False,
             name="exponents",
         )
-        self.log_class_weights = self.add_weight(
-            shape=second_shape[-1:], initializer="zeros", trainable=False, name="log_class_weights"
-        )
 
     def call(self, first: Any, second: Any, training: bool = False) -> Any:
         """Return logits, float[examples, classes], from those of the two experts."""
         if training:
             return first
-        first = ops.log_softmax(first)
-        second = ops.log_softmax(ops.add(second, self.log_class_weights))
+        first, second = ops.log_softmax(first), ops.log_softmax(second)
         return ops.add(
             ops.multiply(self.exponents[0], first), ops.multiply(self.exponents[1], second)
         )

@@ -77,6 +77,7 @@ def fit(
     classes: int,
     embeddings: np.ndarray,
     split: Literal["whitespace", "character"] = "whitespace",
+    class_weights: np.ndarray | None = None,
 ) -> LinearClassifier:
     """Fit the classifier to texts of token ids.
 
@@ -86,6 +87,7 @@ def fit(
       classes: above every label.
       embeddings: float[vocabulary_size, embedding_dim], zero where a word has no vector.
       split: where texts were split into tokens; pairs of characters count more than pairs of words.
+      class_weights: float[classes], how much a text counts in the regression; None for 1.
 
     Raises:
       ValueError: all labels are the same.
@@ -110,7 +112,8 @@ def fit(
         dense=np.sqrt(_VECTORS) * (words @ directions),
         square=1 + _PAIRS[split] + _VECTORS,
     )
-    coefficients, bias = _regression(features, labels, classes)
+    text_weights = None if class_weights is None else class_weights[labels]
+    coefficients, bias = _regression(features, labels, classes, text_weights)
 
     of_words = coefficients[:vocabulary_size]
     of_pairs, of_vectors = np.split(coefficients[vocabulary_size:], [PAIR_PLACES + 1])
@@ -173,7 +176,7 @@ def _directions(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _regression(
-    features: _Features, labels: np.ndarray, classes: int
+    features: _Features, labels: np.ndarray, classes: int, text_weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit ridge regression to targets of 1 and -1.
 
@@ -184,7 +187,8 @@ def _regression(
     # The features are as if scaled to a mean square of 1.
     penalty = features.square * _best_penalty(features, labels)
     regression = RidgeClassifier(alpha=penalty, solver="sparse_cg", max_iter=100, tol=1e-3)
-    regression.fit(hstack([features.sparse, csr_matrix(features.dense)]).tocsr(), labels)
+    together = hstack([features.sparse, csr_matrix(features.dense)]).tocsr()
+    regression.fit(together, labels, sample_weight=text_weights)
     found, intercepts = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:  # of two classes, scikit-learn keeps the second
         found, intercepts = np.vstack([-found, found]), np.concatenate([-intercepts, intercepts])

@@ -79,6 +79,7 @@ def fit_linear_part(
     classes: int,
     embeddings: np.ndarray,
     split: Literal["whitespace", "character"] = "whitespace",
+    class_weights: np.ndarray | None = None,
 ) -> LinearClassifier | None:
     """Fit the linear part of a model in closed form; None if the model has no such part.
 
@@ -89,13 +90,14 @@ def fit_linear_part(
       classes: the number of classes.
       embeddings: float32[vocabulary_size, embedding_dim], a row for each token id.
       split: where texts were split into tokens.
+      class_weights: float[classes], how much a text counts; None for 1.
 
     Raises:
       ValueError: all labels are the same.
     """
     if not MODELS[name].has_linear_part:
         return None
-    return linear.fit(np.asarray(token_ids), labels, classes, embeddings, split)
+    return linear.fit(np.asarray(token_ids), labels, classes, embeddings, split, class_weights)
 
 
 def build(
