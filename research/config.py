@@ -82,10 +82,9 @@ class Config:
     class_weight: Literal["none", "balanced"] = "none"
     """With balanced, an example counts the more the rarer its class: all classes together count the
     same. Rare classes are found more often, and frequent ones less often."""
-    monitor: Literal["accuracy", "macro-f1", "loss", "auto"] = "accuracy"
+    monitor: Literal["accuracy", "macro-f1", "loss"] = "accuracy"
     """What makes an epoch the best one on validation: the highest accuracy, the highest macro-F1 or
-    the least loss. With auto, macro-F1 if the largest class has more than ten times the texts of
-    the smallest one or classes are weighted, and otherwise the loss."""
+    the least loss."""
     patience: int | None = None
     """Stop after this many epochs without a better one; never, unless it is given."""
     seed: int = 0

@@ -101,8 +101,7 @@ EXPERIMENTS = {
 } | {
     "tutorial-50d": Config(corpus="news20"),
     "kim": Config(**KIM),
-    # For texts of your own, whose classes may be uneven.
-    "best": Config(**BEST | {"monitor": "auto"}),
+    "best": Config(**BEST),
 }
 """What `python -m research.train` takes, with the options of each."""
 

@@ -120,7 +120,7 @@ def train(
         saver.write_inputs()
         history = fit(trainer, data, config, saver, position, stop)
         figures.learning_curves(history, run / "learning_curves")
-    best = epochs.best(history, monitor(config, data))
+    best = epochs.best(history, config.monitor)
     print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")
     return run
 
@@ -292,7 +292,6 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train epoch by epoch, with a checkpoint after each, and return the history."""
     steps = math.ceil(len(data.labels) / config.batch_size)
-    watched = monitor(config, data)
     with Display(config.epochs, steps) as display:
         while not position.is_complete(config.epochs, config.patience):
             running = train_epoch(trainer, data, config, saver, position, display, stop)
@@ -309,7 +308,7 @@ def fit(
             if position.epoch == 0:
                 record["preparation_seconds"] = position.preparation_seconds
             history = [*position.history, record]
-            best = epochs.best(history, watched)
+            best = epochs.best(history, config.monitor)
             position = Position(position.epoch + 1, best_epoch=best["epoch"], history=history)
             best_weights = trainer.weights() if best is record else None
             saver.save(position, trainer.state(), best_weights)
@@ -362,14 +361,6 @@ def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[
     probabilities = predict_probabilities(model, data.validation_ids)
     scores = metrics.scores(data.validation_labels, probabilities)
     return {f"validation_{name}": value for name, value in scores.items()}
-
-
-def monitor(config: Config, data: Data) -> epochs.Monitor:
-    """Return what makes an epoch the best one."""
-    if config.monitor != "auto":
-        return config.monitor
-    are_uneven = data.class_weights is not None or class_balance.is_uneven(data.labels)
-    return "macro-f1" if are_uneven else "loss"
 
 
 def check_finite(

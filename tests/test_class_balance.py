@@ -1,21 +1,9 @@
 """Classes of unequal size."""
 
 import numpy as np
-import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from research.training import class_balance
-
-
-@pytest.mark.parametrize(
-    ("sizes", "uneven"), [((10, 100), False), ((10, 101), True), ((5,), False)]
-)
-def test_ten_times_as_many_examples_are_uneven(sizes, uneven):
-    assert class_balance.is_uneven(np.repeat(np.arange(len(sizes)), sizes)) is uneven
-
-
-def test_a_class_without_examples_does_not_count():
-    assert not class_balance.is_uneven(np.array([0, 0, 2]))
 
 
 def test_weights_are_those_of_scikit_learn():

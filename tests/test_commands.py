@@ -604,7 +604,7 @@ def test_a_corpus_without_an_experiment_takes_the_recommended_model_and_is_compa
     assert trained.out.splitlines()[-1] == f"run: {run}"
     assert "compared with TF-IDF + LinearSVC on words" in trained.out
     config = atomic.read_json(tmp_path / run / "config.json")
-    assert (config["model"], config["monitor"]) == ("wide-deep", "auto")
+    assert (config["model"], config["monitor"]) == ("wide-deep", "loss")
     metrics = atomic.read_json(tmp_path / run / "metrics.json")
     assert metrics["baseline"].keys() >= {"name", "accuracy", "difference", "interval", "p_value"}
     assert metrics["baseline"]["difference"] == pytest.approx(

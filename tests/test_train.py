@@ -4,7 +4,6 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -341,22 +340,6 @@ def test_the_best_epoch_is_that_of_the_highest_accuracy_or_the_least_loss():
 def test_the_best_epoch_can_be_that_of_the_highest_macro_f1():
     history = history_of({"validation_macro_f1": score} for score in (0.2, 0.4, 0.3))
     assert epochs.best(history, "macro-f1")["epoch"] == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "sizes", "expected"),
-    [
-        ({"monitor": "auto"}, (20, 10), "loss"),
-        ({"monitor": "auto"}, (20, 1), "macro-f1"),
-        ({"monitor": "auto", "class_weight": "balanced"}, (20, 10), "macro-f1"),
-        ({"monitor": "accuracy", "class_weight": "balanced"}, (20, 1), "accuracy"),
-    ],
-)
-def test_uneven_classes_are_monitored_by_macro_f1(options, sizes, expected):
-    labels = np.repeat([0, 1], sizes)
-    weights = np.ones(2) if "class_weight" in options else None
-    data = SimpleNamespace(labels=labels, class_weights=weights)
-    assert train.monitor(Config(**options), data) == expected
 
 
 def prepared(config):

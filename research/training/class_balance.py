@@ -1,20 +1,6 @@
-"""Classes of unequal size: how uneven they are, and weights that make them count the same."""
+"""Weights that make classes of unequal size count the same."""
 
 import numpy as np
-
-_UNEVEN = 10
-
-
-def is_uneven(labels: np.ndarray) -> bool:
-    """Return whether the largest class has more than ten times the examples of the smallest.
-
-    Accuracy and loss then say little about the small classes.
-
-    Args:
-      labels: int[examples].
-    """
-    sizes = np.bincount(labels)
-    return bool(sizes.max() > _UNEVEN * sizes[sizes > 0].min())
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
