@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from research.processes import provenance
+from research.processes import hardware, provenance
 
 BUSY_LOAD_PER_CORE = 0.5
 """Load average per core before the benchmark, above which its times are doubtful."""
@@ -100,7 +100,7 @@ def doubts(load_before: float | None, cores: int, rows: Sequence[dict[str, Any]]
 def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str, Any]:
     """Return what a time may depend on besides the code, as JSON values."""
     return {
-        "processor": provenance.processor(),
+        **hardware.describe(),
         "cores": cores,
         "cores_used": cores_used,
         "threads": threads,

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import machine, subjects, workload
 from benchmarks.subjects import Subject
 from research.files import atomic
-from research.processes import backends, command, provenance
+from research.processes import backends, command, hardware, provenance
 from research.processes.child import ChildFailed, run_python
 
 ROOT = Path(__file__).parents[1]
@@ -215,7 +215,7 @@ def _row(subject: Subject, results: list[dict[str, Any]]) -> dict[str, Any]:
 def _record_path(devices: dict[str, str], embedding_dim: int, quick: bool) -> Path:
     gpus = [device for device in devices.values() if not device.startswith("cpu")]
     # The backends name the same GPU in different ways, so the first name counts.
-    name = gpus[0].partition(": ")[2] if gpus else provenance.processor()
+    name = gpus[0].partition(": ")[2] if gpus else hardware.label(hardware.describe())
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     folder = Path("runs" if quick else "results") / "benchmarks"
     return folder / f"{name}-{embedding_dim}d.json"

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.tables import markdown
 from research.evaluation.markup import latex
+from research.processes import hardware
 
 TRAINING_COLUMNS = (
     "framework",
@@ -205,7 +206,7 @@ def heading(record: SuiteRecord) -> str:
     """Return the device and the sizes."""
     devices = dict.fromkeys(record["machine"]["devices"].values())
     gpus = [device.partition(": ")[2] for device in devices if not device.startswith("cpu")]
-    device = ", ".join(gpus) or record["machine"]["processor"]
+    device = ", ".join(gpus) or hardware.label(record["machine"])
     return (
         f"{device}, {record['machine']['threads']} threads, {record['about']['embedding_dim']} "
         f"dimensions, batch {record['about']['batch_size']}"
