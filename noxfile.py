@@ -60,10 +60,9 @@ def benchmarks(session: nox.Session) -> None:
     """Time steps on every backend: `nox -s benchmarks -- [--quick] [--embedding-dim 100]`."""
     install(session, "all")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
-    quick = ["--records", "runs/benchmarks", "--results", "runs/benchmarks"]
-    session.run(
-        "python", "-m", "benchmarks.table", *(quick if "--quick" in session.posargs else [])
-    )
+    is_full = not {"--quick", "--tiny"} & set(session.posargs)
+    rough = ["--records", "runs/benchmarks", "--results", "runs/benchmarks"]
+    session.run("python", "-m", "benchmarks.table", *([] if is_full else rough))
 
 
 @nox.session

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from research.processes import provenance
+from research.processes import hardware, provenance
 
 BUSY_LOAD_PER_CORE = 0.5
 """Load average per core before the benchmark, above which its times are doubtful."""
@@ -100,7 +100,7 @@ def doubts(load_before: float | None, cores: int, rows: Sequence[dict[str, Any]]
 def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str, Any]:
     """Return what a time may depend on besides the code, as JSON values."""
     return {
-        "processor": provenance.processor(),
+        **hardware.describe(),
         "cores": cores,
         "cores_used": cores_used,
         "threads": threads,
@@ -113,28 +113,30 @@ def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str
     }
 
 
-def matmul_gflops(device: str, quick: bool) -> float:
+def matmul_gflops(device: str, is_tiny: bool) -> float:
     """Return the best rate of float32 matrix products on the running backend, in GFLOP/s.
+
+    It is the best of up to five tries, in about a second.
 
     Args:
       device: as `research.training.devices.device_name` returns it. Unless it is a CPU, the
         matrices are larger.
-      quick: use small matrices, for a try whose rate does not matter.
+      is_tiny: use small matrices, for a try whose rate does not matter.
     """
     from keras import ops  # only here, so that the backend can be selected before
 
     size, products = (1536 if device.startswith("cpu") else 8192), 4
-    if quick:
+    if is_tiny:
         size = 128
     generator = np.random.default_rng(0)
     # With this standard deviation the products neither overflow nor vanish.
     matrix = ops.convert_to_tensor(generator.normal(0, size**-0.5, (size, size)).astype("float32"))
-    best_s = float("inf")
-    for _ in range(5):
+    tries_s: list[float] = []
+    while len(tries_s) < 5 and sum(tries_s) < 1:
         started = time.perf_counter()
         product = matrix
         for _ in range(products):
             product = ops.matmul(product, matrix)
         float(product[0, 0])  # waits for the device
-        best_s = min(best_s, time.perf_counter() - started)
-    return 2 * size**3 * products / best_s / 1e9
+        tries_s.append(time.perf_counter() - started)
+    return 2 * size**3 * products / min(tries_s) / 1e9

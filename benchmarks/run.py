@@ -17,8 +17,9 @@ from typing import Any
 
 from benchmarks import machine, subjects, workload
 from benchmarks.subjects import Subject
+from benchmarks.tables import step_times
 from research.files import atomic
-from research.processes import backends, command, provenance
+from research.processes import backends, command, hardware, provenance
 from research.processes.child import ChildFailed, run_python
 
 ROOT = Path(__file__).parents[1]
@@ -32,17 +33,20 @@ def main(
     threads: int | None = None,
     seed: int = 0,
     quick: bool = False,
+    tiny: bool = False,
     only: str = "",
     record: Path | None = None,
 ) -> None:
     """Times training steps, inference and tokenizing on every installed backend.
 
     Args:
-      processes: how many processes time each subject; a quick try takes one.
+      processes: how many processes time each subject; with quick or tiny it is one.
       embedding_dim: 50 with GloVe's vectors, or another number with random ones.
       threads: for every library; by default as many as there are cores.
       seed: of the order of the processes.
-      quick: try the suite on tiny sizes; the times mean nothing and go to runs/benchmarks.
+      quick: a rough answer in three minutes: the main rows, in one process for each backend. The
+        record goes to runs/benchmarks.
+      tiny: try the suite on tiny sizes; the times mean nothing and go to runs/benchmarks.
       only: time only what matches this regular expression, such as "torch: our".
       record: the JSON file to write; by default results/benchmarks/DEVICE-DIMENSIONSd.json.
     """
@@ -56,17 +60,22 @@ def main(
     settings = machine.settings(threads)
 
     devices = {backend: _device(backend, settings) for backend in backends.installed()}
-    about = workload.load(embedding_dim, quick).description  # also downloads what is missing
+    about = workload.load(embedding_dim, tiny).description  # also downloads what is missing
+    effort = "tiny" if tiny else "quick" if quick else "full"
+    only = only or (subjects.MAIN if effort == "quick" else "")
     planned, left_out = subjects.select(subjects.on_backends(devices), devices, only)
-    jobs = _jobs(planned, processes, seed, quick)
-    load_before = machine.load_average() if quick else machine.wait_until_quiet(cores)
+    is_full = effort == "full"
+    processes = processes if is_full else 1
+    jobs = _jobs(planned, processes, seed, is_full)
+    load_before = machine.wait_until_quiet(cores) if is_full else machine.load_average()
     content = {
-        "about": about | {"slice_texts": workload.TOKENIZED_TEXTS, "quick": quick},
+        "about": about | {"slice_texts": workload.TOKENIZED_TEXTS},
         "method": {
             "command": shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
             "started": started,
             "finished": started,
-            "processes": 1 if quick else processes,
+            "effort": effort,
+            "processes": processes,
             "seed": seed,
             "order": [[subject.title for subject in job] for job in jobs],
         },
@@ -76,23 +85,29 @@ def main(
         "left_out": left_out,
         "rows": [],
     }
-    path = record or _record_path(devices, embedding_dim, quick)
-    options = [f"--embedding-dim={embedding_dim}", *(["--quick"] if quick else [])]
+    path = record or _record_path(devices, embedding_dim, is_full)
+    options = [f"--embedding-dim={embedding_dim}", f"--effort={effort}"]
     _time_all(planned, jobs, options, settings, content, path)
+    print(step_times.plain(content))
     for doubt in content["doubts"]:
         print(f"doubtful: {doubt}")
     print(f"record: {path}")
 
 
-def _jobs(planned: list[Subject], processes: int, seed: int, quick: bool) -> list[list[Subject]]:
+def _jobs(planned: list[Subject], processes: int, seed: int, is_full: bool) -> list[list[Subject]]:
     """Return the subjects of each process, in a random order.
 
-    A quick try has one process for each backend, since starting processes takes most of its time.
+    Unless the run is full, each backend has one process, since starting processes takes long. There
+    `model.fit` comes first: it uses the allocator's defaults, which the others change.
     """
     together: dict[str, list[Subject]] = {}
     for subject in planned:
-        together.setdefault(subject.backend if quick else subject.process, []).append(subject)
-    jobs = [job for job in together.values() for _ in range(1 if quick else processes)]
+        together.setdefault(subject.process if is_full else subject.backend, []).append(subject)
+    jobs = [
+        sorted(job, key=lambda subject: subject.kind != "fit")
+        for job in together.values()
+        for _ in range(processes)
+    ]
     random.Random(seed).shuffle(jobs)
     return jobs
 
@@ -130,8 +145,10 @@ def _time_all(
 def _doubts(content: dict[str, Any], missing: int, processes: int) -> list[str]:
     about = content["machine"]
     doubts = machine.doubts(about["load_before"], about["cores"], content["rows"])
-    if content["about"]["quick"]:
-        doubts.append("this was a quick try on tiny sizes")
+    if content["method"]["effort"] == "quick":
+        doubts.append("this was a quick run: one process for each backend, and few rounds")
+    if content["method"]["effort"] == "tiny":
+        doubts.append("this was a try on tiny sizes")
     if missing:
         doubts.append(f"{missing} of {processes} processes had not run yet")
     return doubts
@@ -212,12 +229,12 @@ def _row(subject: Subject, results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _record_path(devices: dict[str, str], embedding_dim: int, quick: bool) -> Path:
+def _record_path(devices: dict[str, str], embedding_dim: int, is_full: bool) -> Path:
     gpus = [device for device in devices.values() if not device.startswith("cpu")]
     # The backends name the same GPU in different ways, so the first name counts.
-    name = gpus[0].partition(": ")[2] if gpus else provenance.processor()
+    name = gpus[0].partition(": ")[2] if gpus else hardware.label(hardware.describe())
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    folder = Path("runs" if quick else "results") / "benchmarks"
+    folder = Path("results" if is_full else "runs") / "benchmarks"
     return folder / f"{name}-{embedding_dim}d.json"
 
 

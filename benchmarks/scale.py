@@ -102,7 +102,7 @@ def measure(documents: int) -> dict[str, Any]:
     from benchmarks import timing
     from research.training.trainer import Trainer
 
-    data = workload.load(50, quick=False)
+    data = workload.load(50, is_tiny=False)
     texts = Repeated(data.texts, documents)
     labels = data.labels[texts.order]
     trainer = Trainer(workload.network(data), "rmsprop", learning_rate=1e-3)
@@ -146,7 +146,7 @@ def tokenize(way: str) -> dict[str, float]:
     from benchmarks import timing
     from benchmarks.peers import tutorial
 
-    data = workload.load(50, quick=False)
+    data = workload.load(50, is_tiny=False)
     texts = list(Repeated(data.texts, TOKENIZED))
     vocabulary_size, sequence_length = workload.VOCABULARY_SIZE, workload.SEQUENCE_LENGTH
 

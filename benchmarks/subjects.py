@@ -27,6 +27,10 @@ _PEERS = {
 }
 
 
+MAIN = r": (our step|our epoch|model\.fit|native, (tf\.function|jit|eager), memory kept)$"
+"""What a quick run times, as a regular expression for titles."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is timed, and where.

@@ -24,6 +24,8 @@ def main(records: Path = Path("results/benchmarks"), results: Path = Path("resul
         raise ValueError(
             f"expected a record in {records}, received none; python -m benchmarks.run writes one"
         )
+    # Those of one machine side by side.
+    contents = dict(sorted(contents.items(), key=lambda item: step_times.heading(item[1])))
     sections = [step_times.markdown_section(record, name) for name, record in contents.items()]
     _write(results / "tables" / "step_time.md", "\n".join(["# Step times\n", *sections]))
     sections = [step_times.latex_section(record, name) for name, record in contents.items()]

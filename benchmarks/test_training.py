@@ -12,6 +12,7 @@ import pytest
 from keras import ops
 
 from benchmarks import equality, peers, timing
+from benchmarks.effort import Effort
 from benchmarks.peers import tutorial
 from benchmarks.workload import Workload, network, training_flop
 from research.processes.memory import keep_freed_memory
@@ -29,25 +30,24 @@ JIT = {
 MODES = peers.native(BACKEND).MODES
 
 
-def test_step(benchmark: Any, workload: Workload, quick: bool) -> None:
+def test_step(benchmark: Any, workload: Workload, effort: Effort) -> None:
     """Our compiled step, on batches that are on the device. It waits at the end of each round."""
     keep_freed_memory()  # as our commands do
     model = network(workload)
     trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
-    batches = itertools.cycle(
-        [
-            (ops.convert_to_tensor(x), ops.convert_to_tensor(y))
-            for x, y in zip(*_batches(workload), strict=True)
-        ]
-    )
+    on_device = [
+        (ops.convert_to_tensor(x), ops.convert_to_tensor(y))
+        for x, y in zip(*_batches(workload), strict=True)
+    ]
+    batches = itertools.cycle(on_device)
 
     def train(steps: int) -> None:
         trainer.steps(itertools.islice(batches, steps))
 
-    steps, first_call_s = timing.steps_in_a_round(train, quick)
+    steps, first_call_s = timing.steps_in_a_round(train, len(on_device))
     timing.rounds(
         benchmark,
-        quick,
+        effort,
         lambda: train(steps),
         jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
         first_call_s=first_call_s,
@@ -56,52 +56,58 @@ def test_step(benchmark: Any, workload: Workload, quick: bool) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_epoch(benchmark: Any, workload: Workload, quick: bool, precision: str) -> None:
+def test_epoch(benchmark: Any, workload: Workload, effort: Effort, precision: str) -> None:
     """An epoch as `research.train` runs it, from token ids in a memory-mapped file."""
     keep_freed_memory()
     model = network(workload, precision=precision)
     trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
-    examples = workload.epoch_examples
-    epochs = itertools.count()
+    batch_size, epochs = workload.batch_size, itertools.count()
 
-    def train() -> None:
-        order = np.random.default_rng((0, next(epochs))).permutation(examples)
-        for _ in trainer.epoch(workload.token_ids, workload.labels, order, workload.batch_size):
+    def train(steps: int) -> None:
+        order = np.random.default_rng((0, next(epochs))).permutation(workload.epoch_examples)
+        order = order[: steps * batch_size]
+        for _ in trainer.epoch(workload.token_ids, workload.labels, order, batch_size):
             pass
 
+    whole = workload.epoch_examples // batch_size
+    steps, first_call_s = timing.steps_in_an_epoch(train, whole, effort)
     timing.rounds(
         benchmark,
-        quick,
-        train,
+        effort,
+        lambda: train(steps),
         jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
-        **_about(model, -(-examples // workload.batch_size), examples),
+        first_call_s=first_call_s,
+        **_about(model, steps, steps * batch_size),
     )
 
 
-def test_fit(benchmark: Any, workload: Workload, quick: bool) -> None:
+def test_fit(benchmark: Any, workload: Workload, effort: Effort) -> None:
     """An epoch of the tutorial's `model.fit`, without its progress bar and validation."""
     model = tutorial.network(workload.matrix, len(workload.class_names))
-    examples = workload.epoch_examples
+    examples, batch_size = workload.epoch_examples, workload.batch_size
     # In memory, as the tutorial's vectorizer returns them.
     x_train, y_train = np.array(workload.token_ids[:examples], "int64"), workload.labels[:examples]
 
-    def train() -> None:
-        model.fit(x_train, y_train, batch_size=workload.batch_size, epochs=1, verbose=0)
+    def train(steps: int) -> None:
+        x, y = x_train[: steps * batch_size], y_train[: steps * batch_size]
+        model.fit(x, y, batch_size=batch_size, epochs=1, verbose=0)
 
+    steps, first_call_s = timing.steps_in_an_epoch(train, examples // batch_size, effort)
     # Our model has the same sizes. The tutorial's does not know the length of its texts.
     ours = network(workload)
     timing.rounds(
         benchmark,
-        quick,
-        train,
+        effort,
+        lambda: train(steps),
         jit=JIT.get((BACKEND, model.jit_compile), "none"),
-        **_about(ours, -(-examples // workload.batch_size), examples),
+        first_call_s=first_call_s,
+        **_about(ours, steps, steps * batch_size),
     )
 
 
 @pytest.mark.parametrize("memory", ["as is", "kept"])
 @pytest.mark.parametrize("mode", MODES)
-def test_peer(benchmark: Any, workload: Workload, quick: bool, mode: str, memory: str) -> None:
+def test_peer(benchmark: Any, workload: Workload, effort: Effort, mode: str, memory: str) -> None:
     """A native peer, on batches that are on the device, if it computes what our model computes."""
     if memory == "kept":
         keep_freed_memory()  # as our commands do
@@ -115,11 +121,13 @@ def test_peer(benchmark: Any, workload: Workload, quick: bool, mode: str, memory
     peer = equality.peer(workload, mode)
     token_ids, labels = _batches(workload)
     on_device = {1: peer.put(token_ids[:1], labels[:1])}
-    steps, first_call_s = timing.steps_in_a_round(lambda count: peer.train(on_device[count]), quick)
+    steps, first_call_s = timing.steps_in_a_round(
+        lambda count: peer.train(on_device[count]), len(labels)
+    )
     on_device[steps] = peer.put(token_ids[:steps], labels[:steps])
     timing.rounds(
         benchmark,
-        quick,
+        effort,
         lambda: peer.train(on_device[steps]),
         jit=MODES[mode],
         check=differences,

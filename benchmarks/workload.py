@@ -60,8 +60,8 @@ class Workload:
     description: dict[str, Any]
 
 
-def load(embedding_dim: int, quick: bool) -> Workload:
-    """Read the corpus, or generate a tiny one for a quick try.
+def load(embedding_dim: int, is_tiny: bool) -> Workload:
+    """Read the corpus, or generate a tiny one to see that everything runs.
 
     Raises:
       ValueError: `embedding_dim` is below 1.
@@ -73,7 +73,7 @@ def load(embedding_dim: int, quick: bool) -> Workload:
             f"expected an embedding_dim of 1 or more, received {embedding_dim}; "
             f"use {_GLOVE_DIM}, or 100 as the tutorial does"
         )
-    return _random_words(embedding_dim) if quick else _newsgroups(embedding_dim)
+    return _random_words(embedding_dim) if is_tiny else _newsgroups(embedding_dim)
 
 
 def _newsgroups(embedding_dim: int) -> Workload:
@@ -130,7 +130,7 @@ def _random_words(embedding_dim: int) -> Workload:
         batch_size,
         examples,
         {
-            "corpus": "made up: random words, to try the suite quickly",
+            "corpus": "made up: random words, to try the suite",
             "corpus_digest": None,
             "training_examples": examples,
             "epoch_examples": examples,

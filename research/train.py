@@ -114,6 +114,8 @@ def train(
             process = run_folder.process_entry(
                 backend, device_name(), position.epoch, position.step
             )
+            if config.precision == "mixed_bfloat16":
+                print_doubt_of_bfloat16(data)
         saver = Saver(
             run, run_folder.inputs(run, config.to_json(), description, data.vocabulary, process)
         )
@@ -190,6 +192,15 @@ def print_doubts(
         *doubts.about_validation(len(validation_ids)),
     ]
     for doubt in found:
+        print(f"warning: {doubt}", flush=True)
+
+
+def print_doubt_of_bfloat16(data: Data) -> None:
+    """Print a line if computing in bfloat16 is slower than in float32 on this device."""
+    from research.training import precision  # after the backend is settled
+
+    doubt = precision.warning(data.embeddings.shape[1])
+    if doubt:
         print(f"warning: {doubt}", flush=True)
 
 

@@ -8,17 +8,18 @@ import pytest
 from conftest import options, python
 
 from benchmarks import machine, peers, run, scale, serving, subjects, table, workload
+from benchmarks.effort import EFFORTS
 from benchmarks.tables import scale as scale_table
 from benchmarks.tables import serving as serving_table
 from benchmarks.tables import step_times
 from research import train
 from research.data import tokens
 from research.models import registry
-from research.processes import backends
+from research.processes import backends, hardware
 from research.serving import runtimes
 
 BACKEND = backends.select()
-TINY = workload.load(embedding_dim=8, quick=True)
+TINY = workload.load(embedding_dim=8, is_tiny=True)
 # Without torch.compile, which would take most of the time. The benchmark itself checks it.
 MODES = {"tensorflow": ["function", "xla"], "jax": ["jit", "scan"], "torch": ["eager"]}
 
@@ -154,7 +155,7 @@ def test_random_vectors_are_zero_for_padding():
     assert (vectors[:2] == 0).all()
     assert (vectors[2:] != 0).all()
     with pytest.raises(ValueError, match="embedding_dim of 1 or more, received 0; use 50"):
-        workload.load(0, quick=True)
+        workload.load(0, is_tiny=True)
 
 
 def test_random_texts_have_their_token_ids():
@@ -177,11 +178,42 @@ def test_a_warm_up_ends_when_three_rounds_agree(monkeypatch):
 def test_how_long_and_how_many_rounds_are(monkeypatch):
     from benchmarks import timing
 
-    assert [timing.round_count(s) for s in (10, 0.5, 0.001)] == [3, 4, 20]
+    counts = {
+        name: [timing.round_count(s, e) for s in (10, 0.5, 0.001)] for name, e in EFFORTS.items()
+    }
+    assert counts == {"full": [3, 4, 20], "quick": [5, 5, 10], "tiny": [2, 2, 2]}
     for step_s, steps in ((4, 1), (0.1, 5), (0.001, 8)):
         seconds = iter([30.0, step_s])
         monkeypatch.setattr(timing, "timed", lambda call, seconds=seconds: next(seconds))
-        assert timing.steps_in_a_round(lambda count: None, quick=False) == (steps, 30.0)
+        assert timing.steps_in_a_round(lambda count: None, most=8) == (steps, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("step_s", "steps_of"),
+    [
+        (0.05, {"full": 40, "quick": 30}),
+        (0.7, {"full": 11, "quick": 2}),
+        (20.0, {"full": 1, "quick": 1}),
+    ],
+)
+def test_a_slow_step_makes_epochs_shorter_but_rounds_no_fewer(monkeypatch, step_s, steps_of):
+    from benchmarks import timing
+
+    trained = []
+    monkeypatch.setattr(timing, "timed", lambda call: call() or trained[-1] * step_s)
+    for name, steps in steps_of.items():
+        effort = EFFORTS[name]
+        assert timing.steps_in_an_epoch(trained.append, 40, effort) == (steps, step_s)
+        assert trained[-2:] == [1, 8]
+        rounds = timing.round_count(steps * step_s, effort)
+        assert rounds >= effort.least_rounds
+        if step_s < 1:  # a minute in each process, with the probe and a round to warm up
+            assert step_s * (1 + 8 + steps * (1 + rounds)) < {"full": 60, "quick": 20}[name]
+
+
+def test_all_processes_together_have_rounds_for_quartiles():
+    assert EFFORTS["full"].least_rounds * 3 >= 5
+    assert EFFORTS["quick"].least_rounds >= 5
 
 
 def test_a_busy_or_changing_machine_is_doubtful():
@@ -249,15 +281,40 @@ def test_what_is_not_installed_or_not_asked_for_is_named():
 
 def test_a_process_times_one_subject_or_few_in_a_random_order():
     planned = subjects.on_backends(["jax", "torch"])
-    jobs = run._jobs(planned, 3, seed=0, quick=False)
+    jobs = run._jobs(planned, 3, seed=0, is_full=True)
     timed = [subject for job in jobs for subject in job]
     assert all(timed.count(subject) == 3 for subject in planned)
     assert len(timed) == 3 * len(planned)
     assert all(len({subject.process for subject in job}) == 1 for job in jobs)
-    assert jobs == run._jobs(planned, 3, seed=0, quick=False)
-    assert jobs != run._jobs(planned, 3, seed=1, quick=False)
-    quick = run._jobs(planned, 3, seed=0, quick=True)
+    assert jobs == run._jobs(planned, 3, seed=0, is_full=True)
+    assert jobs != run._jobs(planned, 3, seed=1, is_full=True)
+    quick = run._jobs(planned, 1, seed=0, is_full=False)
     assert sorted(job[0].backend for job in quick) == ["jax", "tensorflow", "torch"]
+    assert [job[0].name for job in quick if job[0].backend != "tensorflow"] == 2 * ["model.fit"]
+
+
+def test_a_quick_run_times_the_main_rows_on_each_backend():
+    devices = {"tensorflow": "cpu: cpu", "jax": "cpu: cpu", "torch": "cpu: cpu"}
+    planned, _ = subjects.select(subjects.on_backends(devices), devices, subjects.MAIN)
+    assert [subject.name.split(",")[0] for subject in planned] == 3 * [
+        "our step",
+        "our epoch",
+        "model.fit",
+        "native",
+    ]
+
+
+def test_a_record_is_named_after_what_tells_machines_apart(monkeypatch):
+    cpu = {"family": "25", "model": "17", "stepping": "1", "instructions": ["AVX512-BF16"]}
+    monkeypatch.setattr(
+        run.hardware, "describe", lambda: {"processor": "AMD EPYC", "cpu": cpu, "memory_gib": 8}
+    )
+    name = "amd-epyc-family-25-model-17-stepping-1-avx512-bf16-50d.json"
+    on_cpu = {"torch": "cpu: cpu"}
+    assert run._record_path(on_cpu, 50, is_full=True).as_posix() == f"results/benchmarks/{name}"
+    assert run._record_path(on_cpu, 50, is_full=False).as_posix() == f"runs/benchmarks/{name}"
+    on_gpu = {"torch": "gpu: NVIDIA H100"}
+    assert run._record_path(on_gpu, 50, is_full=True).name == "nvidia-h100-50d.json"
 
 
 def test_a_table_says_what_the_record_says():
@@ -267,7 +324,23 @@ def test_a_table_says_what_the_record_says():
     assert "without dropout: jax native, jit 2e-06." in text
     assert "- Left out: torch: not installed." in text
     assert "Doubtful" not in text
+    assert "It names the processor without family and model." in text
+    assert "fewer steps, since steps are slow: jax model.fit 4." in text
     assert "**Doubtful:** busy." in step_times.markdown_section(RECORD | {"doubts": ["busy"]}, "")
+
+
+def test_a_table_says_which_of_the_processors_of_a_name_it_was():
+    cpu = {"vendor": "AuthenticAMD", "family": "25", "model": "17", "instructions": ["AVX2"]}
+    known = RECORD | {"machine": RECORD["machine"] | {"cpu": cpu}}
+    text = step_times.markdown_section(known, "some-cpu-50d.json")
+    assert text.startswith("## Some CPU (family 25, model 17, AVX2), 2 threads, 50 dimensions")
+    assert "without family and model" not in text
+
+
+def test_times_are_printed_without_a_table():
+    heading, first, *_ = step_times.plain(RECORD).splitlines()
+    assert heading == "Some CPU, 2 threads, 50 dimensions, batch 128"
+    assert " ".join(first.split()) == "jax our step 40.0 [40.0, 41.0] ms/step n = 3"
 
 
 def test_latex_has_the_same_cells_escaped():
@@ -285,14 +358,17 @@ def test_the_command_makes_tables_and_a_figure_of_all_records(tmp_path, capsys):
     with pytest.raises(ValueError, match=r"expected a record in .*; python -m benchmarks.run"):
         table.main(tmp_path, tmp_path)
     slow = row("torch", "native, eager", "peer", (900, 999, 1000))
-    for name, record in (("a", RECORD), ("b", RECORD | {"rows": [*RECORD["rows"], slow]})):
+    other = RECORD | {"machine": RECORD["machine"] | {"processor": "Another CPU"}}
+    both = ("a", RECORD), ("c", RECORD | {"rows": [*RECORD["rows"], slow]})
+    for name, record in (*both, ("b", other)):
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
     table.main(tmp_path, tmp_path)
     text = (tmp_path / "tables" / "step_time.md").read_text()
-    assert text.count("## Some CPU") == 2
+    headings = [line.partition(",")[0] for line in text.splitlines() if line.startswith("## ")]
+    assert headings == ["## Another CPU", "## Some CPU", "## Some CPU"]
     assert "| native, eager | float32 | XLA | 999.0 [900.0, 1000.0] | 3 | 2.0 | 2% |" in text
     svg = (tmp_path / "figures" / "step_time.svg").read_text()
-    assert svg.count("<!-- jax: our step -->") == 2
+    assert svg.count("<!-- jax: our step -->") == 3
     assert (tmp_path / "figures" / "step_time.png").read_bytes().startswith(b"\x89PNG")
     table.main(tmp_path, tmp_path)
     assert (tmp_path / "figures" / "step_time.svg").read_text() == svg
@@ -392,7 +468,7 @@ def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is read on Linux")
 def test_the_cost_of_a_corpus_is_measured(monkeypatch):
     monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
-    monkeypatch.setattr(workload, "load", lambda embedding_dim, quick: TINY)
+    monkeypatch.setattr(workload, "load", lambda embedding_dim, is_tiny: TINY)
     monkeypatch.setattr(workload, "SEQUENCE_LENGTH", TINY.token_ids.shape[1])
     monkeypatch.setattr(workload, "BATCH_SIZE", 2)
     monkeypatch.setattr(scale, "STEPS", 8)
@@ -409,7 +485,7 @@ def test_the_cost_of_a_corpus_is_measured(monkeypatch):
 @pytest.mark.parametrize("way", scale.WAYS)
 def test_both_ways_to_tokenize_are_measured(way, monkeypatch):
     monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
-    monkeypatch.setattr(workload, "load", lambda embedding_dim, quick: TINY)
+    monkeypatch.setattr(workload, "load", lambda embedding_dim, is_tiny: TINY)
     monkeypatch.setattr(scale, "TOKENIZED", 100)
     cost = scale.tokenize(way)
     assert cost["seconds"] > 0
@@ -460,7 +536,7 @@ def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # in parallel tests nothing is timed
     path = tmp_path / "records" / "record.json"
     only = "^(?!torch: native, torch.compile)"  # see MODES
-    run.main(processes=1, embedding_dim=8, quick=True, only=only, record=path)
+    run.main(embedding_dim=8, tiny=True, only=only, record=path)
 
     record = json.loads(path.read_text())
     planned, _ = subjects.select(
@@ -481,5 +557,7 @@ def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
     assert precisions == {"float32", "mixed_bfloat16"}
     assert record["machine"]["versions"]["numpy"]
     assert [len(job) for job in record["method"]["order"]] == [len(planned)]
+    assert record["method"]["effort"] == "tiny"
+    assert record["machine"]["cpu"] == hardware.describe()["cpu"]
     table.main(path.parent, tmp_path)
     assert "| our step |" in (tmp_path / "tables" / "step_time.md").read_text()

@@ -76,8 +76,9 @@ def test_a_reliability_diagram_shows_every_bin(tmp_path):
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
-def point(kind, seconds=1.0, accuracy=0.8, saw_validation=False):
-    return Point(kind, kind, saw_validation, seconds, accuracy, accuracy - 0.01, accuracy + 0.01)
+def point(kind, seconds=1.0, accuracy=0.8, saw_validation=False, machine="a CPU, 2 cores"):
+    worst_to_best = accuracy, accuracy - 0.01, accuracy + 0.01
+    return Point(kind, kind, saw_validation, seconds, *worst_to_best, machine)
 
 
 def curve(kind, places=(1, 2), accuracies=((0.1, 0.2), (0.2, 0.3)), saw_validation=False):
@@ -129,6 +130,23 @@ def test_figures_of_many_runs_name_what_they_show(tmp_path):
     }.items():
         svg = (tmp_path / f"{name}.svg").read_text()
         assert [label for label in labels if f"<!-- {label} -->" not in svg] == []
+
+
+def test_points_of_several_machines_are_marked(tmp_path, drawn):
+    here, there = point("here"), point("there", seconds=9, machine="another CPU, 2 cores")
+    for points in ([here], [here, there]):
+        figures.overview(points, "corpus", tmp_path / "overview")
+        figures.accuracy_over_time({"corpus": points}, tmp_path / "times")
+    labels = [{text.get_text() for text in figure.axes[0].texts} for figure in drawn]
+    assert labels == [
+        {"here\n0.800"},
+        {"here"},
+        {"here [1]\n0.800", "there [2]\n0.800"},
+        {"here [1]", "there [2]"},
+    ]
+    notes = [drawn[0].axes[0].get_xlabel(), drawn[3].get_supxlabel()]
+    assert notes[0].endswith("\nTimed on a CPU, 2 cores")
+    assert "Timed on [1] a CPU, 2 cores; [2] another CPU, 2 cores. Compare times" in notes[1]
 
 
 def test_classes_are_drawn_from_the_least_gain_up(tmp_path):

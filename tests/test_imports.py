@@ -34,6 +34,7 @@ KERAS_AT_THE_TOP = {
     "training.experts",
     "training.gradients",
     "training.inference",
+    "training.precision",
     "training.trainer",
 }
 # The others import it in functions, after `backends.select()`.

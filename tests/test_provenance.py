@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from research.processes import provenance
+from research.processes import hardware, provenance
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -90,3 +90,5 @@ def test_an_environment_is_complete(project: Path, monkeypatch: pytest.MonkeyPat
     assert environment["versions"].keys() == {"numpy"}
     assert environment["settings"]["OMP_NUM_THREADS"] == "2"
     assert all(environment[name] for name in ("started", "python", "system", "processor"))
+    assert environment["cpu"] == hardware.describe()["cpu"]
+    assert environment["memory_gib"] == hardware.describe()["memory_gib"]

@@ -424,6 +424,28 @@ def test_among_backends_with_as_many_runs_the_quickest_stands_for_the_experiment
     assert "r8/jax" not in sources
 
 
+def test_times_are_shown_with_the_machine_that_they_were_taken_on(results):
+    cpu = {"family": "25", "model": "17", "instructions": ["AVX2", "AVX512-BF16"]}
+    for seed, seconds in ((3, 99.0), (4, 0.5)):
+        added = record(0.6, seed)
+        added["history"] = [line | {"seconds": seconds} for line in added["history"]]
+        added["environment"][0]["cpu"] = cpu
+        save(results.parent, f"r8/torch-seed{seed}", added)
+    machine = "A chip & co (family 25, model 17, AVX2, AVX512-BF16), 2 cores"
+    jax, torch = (row for row in read(results) if row.source.startswith("r8/"))
+    assert (jax.machine, torch.machine) == ("A chip & co, 2 cores", machine)
+    timed_on = {row["records"]: row["timed on"] for row in tables.appendix_cells(section(results))}
+    assert timed_on["r8/jax"] == "A chip & co, 2 cores"
+    note = tables.backends_note(read(results))
+    assert note.endswith(f"Timed on A chip & co, 2 cores: r8; on {machine}: r8.")
+
+
+def test_a_graphics_card_is_the_machine(results):
+    on_gpu = record(0.8)
+    on_gpu["environment"][0]["device"] = "gpu: H100"
+    assert records.machine(on_gpu) == "gpu: H100"
+
+
 def test_seeds_are_read_in_the_order_of_their_numbers(results):
     save(results.parent, "r8/jax-seed10", record(0.5, 10))
     (row,) = (row for row in read(results) if row.source == "r8/jax")

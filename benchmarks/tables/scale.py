@@ -4,6 +4,7 @@ import statistics
 from typing import Any
 
 from benchmarks.tables import markdown
+from research.processes import hardware
 
 _STAGES = {"learn": "learn the vocabulary", "encode": "encode", "train": "train"}
 _WAYS = {"ours": "`research.data.tokens`", "tutorial": "the tutorial's way"}
@@ -29,7 +30,7 @@ def page(record: dict[str, Any]) -> str:
         "measurement has a process of its own. MB are the peak of private memory above that before "
         "the stage. Token ids are in a mapped file, whose pages the system takes back, so they do "
         "not count. Training is 64 steps of the tutorial's network in random order. Measured on "
-        f"{record['processor']}, {record['threads']} threads, load average "
+        f"{hardware.label(record)}, {record['threads']} threads, load average "
         f"{record['load_before']:.2f} before the first process, commit {record['commit']}.\n",
     ]
     return "\n".join(parts)

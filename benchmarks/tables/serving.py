@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.tables import markdown
+from research.processes import hardware
 
 
 def page(record: dict[str, Any]) -> str:
@@ -22,7 +23,7 @@ def page(record: dict[str, Any]) -> str:
         "median of 20 calls, after a first one that is not timed. The model is "
         f"`{run['model']}`, and the texts are from the validation split of `{run['corpus']}`. Rows "
         "that take token ids do not include tokenizing. scikit-learn returns labels without "
-        f"probabilities. Measured on {machine['processor']}, {machine['threads']} threads, load "
+        f"probabilities. Measured on {hardware.label(machine)}, {machine['threads']} threads, load "
         f"average {record['load_before']:.2f} before the first process, commit "
         f"{machine['commit']}.\n"
     ]

@@ -1,5 +1,6 @@
 """The figure of step times."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmarks.tables.step_times import (
 from research.evaluation import figure_style, figures
 
 _COLOURS = {"ours": figure_style.SKY_BLUE, "fit": figure_style.ORANGE, "peer": "0.75"}
+_TITLE_LETTERS = 80  # of a line, which is as wide as a panel
 
 
 @figure_style.styled()
@@ -40,7 +42,8 @@ def draw(records: Sequence[SuiteRecord], stem: Path) -> None:
         limit_ms = 1e3 * step_gflop(record) / best_gflops(record)
         axes.axvline(limit_ms, color="black", linestyle="--", linewidth=1)
         axes.set(xlabel="ms/step; dots: processes; dashed: its arithmetic alone", xlim=(0, None))
-        axes.set_title(heading(record) + (" (doubtful)" if record["doubts"] else ""))
+        title = heading(record) + (" (doubtful)" if record["doubts"] else "")
+        axes.set_title(textwrap.fill(title, _TITLE_LETTERS))
         axes.grid(visible=False, axis="y")
         if median_ms(rows[0]) > 10 * median_ms(rows[-1]):  # one slow row would hide all others
             axes.set_xscale("log")

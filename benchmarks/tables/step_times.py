@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.tables import markdown
 from research.evaluation.markup import latex
+from research.processes import hardware
 
 TRAINING_COLUMNS = (
     "framework",
@@ -101,6 +102,16 @@ def latex_section(record: SuiteRecord, name: str) -> str:
         label = f"{subject.split()[0].lower()}-{name.removesuffix('.json')}"
         text += latex(rows, caption, label, first_column_mm=37)
     return text
+
+
+def plain(record: SuiteRecord) -> str:
+    """Return a line for each training step, the fastest first, and the device above them."""
+    lines = [
+        f"{row['framework']:<12}{row['name']:<36}{_with_quartiles(row, 1):>24} ms/step"
+        f"  n = {row['unit_time_ms']['n']}"
+        for row in training(record)
+    ]
+    return "\n".join([heading(record), *lines])
 
 
 def _tables(record: SuiteRecord) -> list[tuple[Sequence[str], list[list[str]]]]:
@@ -205,7 +216,7 @@ def heading(record: SuiteRecord) -> str:
     """Return the device and the sizes."""
     devices = dict.fromkeys(record["machine"]["devices"].values())
     gpus = [device.partition(": ")[2] for device in devices if not device.startswith("cpu")]
-    device = ", ".join(gpus) or record["machine"]["processor"]
+    device = ", ".join(gpus) or hardware.label(record["machine"])
     return (
         f"{device}, {record['machine']['threads']} threads, {record['about']['embedding_dim']} "
         f"dimensions, batch {record['about']['batch_size']}"
@@ -215,17 +226,19 @@ def heading(record: SuiteRecord) -> str:
 def notes(record: SuiteRecord, name: str) -> list[str]:
     """Return what a reader must know about the numbers, a few sentences each."""
     about, method, machine = record["about"], record["method"], record["machine"]
+    first_call = "one step" if "effort" in method else "one epoch or one step"  # in old records
     texts = [
         f"The network is the tutorial's, on {about['corpus']}: {about['training_examples']:,} "
         f"examples of {about['sequence_length']} tokens, {about['vocabulary_size']:,} words, "
-        f"vectors: {about['vectors']}. Record: {name}, commit {machine['commit']}.",
+        f"vectors: {about['vectors']}. Record: {name}, commit {machine['commit']}."
+        + ("" if "cpu" in machine else " It names the processor without family and model."),
         "Times are the median and the quartiles over n rounds, from "
         f"{method['processes']} processes for each row. All processes run in a random order. The "
         "first call and a warm-up come before the rounds. The time of a step is that of its round, "
         "divided by the number of steps. `our epoch` and `model.fit` run epochs of "
         f"{about['epoch_examples']:,} examples and copy each batch to the device; the other rows "
-        "have their batches there. The first call is one epoch or one step, and includes "
-        "compiling.",
+        f"have their batches there. The first call is {first_call}, and includes compiling."
+        + _short_epochs(record),
         "float32 means 24 significant bits in every row: TF32 is switched off on every GPU. "
         "`memory kept`: the process keeps freed memory instead of returning it to the system, as "
         "our commands, `our step` and `our epoch` do. `model.fit` and the other native rows use "
@@ -256,6 +269,17 @@ def notes(record: SuiteRecord, name: str) -> list[str]:
         )
     texts += [f"Left out: {left['subject']}: {left['reason']}." for left in record["left_out"]]
     return texts
+
+
+def _short_epochs(record: SuiteRecord) -> str:
+    """Return a sentence about epochs that were cut, or nothing."""
+    whole = record["about"]["epoch_examples"] // record["about"]["batch_size"]
+    cut = [
+        f"{row['framework']} {row['name']} {row['units_per_round']}"
+        for row in training(record)
+        if row["name"].startswith(("our epoch", "model.fit")) and row["units_per_round"] < whole
+    ]
+    return f" These epochs had fewer steps, since steps are slow: {', '.join(cut)}." if cut else ""
 
 
 def _limit_note(record: SuiteRecord) -> str:

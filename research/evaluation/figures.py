@@ -6,7 +6,7 @@ They are at most a few thousand pixels wide and high, however many classes there
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ _MOST_BARS = 60  # on a page
 _LONGEST_NAME = 30  # letters of a class name
 _LONGEST_LINE = 120  # letters of a title
 _LONGEST_LABEL = 60
+_LONGEST_NOTE = 500
 _LABEL_WIDTH = 22  # letters of a line of a label
 _LETTERS_PER_INCH = 17  # of a title
 _BANDS = "lines: mean over runs, with their number in brackets; bands: from worst to best run"
@@ -60,6 +61,7 @@ class Point(NamedTuple):
       accuracy: the mean over runs.
       lowest: the accuracy of the worst run.
       highest: the accuracy of the best run.
+      machine: that the time was taken on.
     """
 
     kind: str
@@ -69,6 +71,7 @@ class Point(NamedTuple):
     accuracy: float
     lowest: float
     highest: float
+    machine: str
 
 
 class Curve(NamedTuple):
@@ -290,14 +293,16 @@ def accuracy_over_time(panels: Mapping[str, Sequence[Point]], stem: Path) -> Non
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
     figure, all_axes = grid(len(panels), columns=2, height=2.2)
+    machines = _machines([point for points in panels.values() for point in points])
     for axes, (title, points) in zip(all_axes, panels.items(), strict=True):
         _draw_points(axes, points)
         axes.margins(x=0.15, y=0.2)  # room for the labels
         axes.set_title(_shown(title))
-    figure.supxlabel(f"training (s)\nwhiskers: from the worst run to the best. {_DAGGER}")
+    note = _machines_note(machines)
+    figure.supxlabel(f"training (s)\nwhiskers: from the worst run to the best. {_DAGGER}{note}")
     figure.supylabel("accuracy")
     for axes, points in zip(all_axes, panels.values(), strict=True):
-        label_points(axes, [_label(point) for point in points])
+        label_points(axes, [_label(point, machines[point.machine]) for point in points])
     save(figure, stem)
 
 
@@ -314,8 +319,11 @@ def overview(points: Sequence[Point], title: str, stem: Path) -> None:
     axes = figure.subplots()
     _draw_points(axes, points, markersize=6)
     axes.margins(x=0.25, y=0.2)  # room for the names
-    axes.set(xlabel=f"training (s)\n{_DAGGER}", ylabel="accuracy", title=_shown(title))
-    label_points(axes, [_label(point, f"\n{point.accuracy:.3f}") for point in points])
+    machines = _machines(points)
+    xlabel = f"training (s)\n{_DAGGER}{_machines_note(machines)}"
+    axes.set(xlabel=xlabel, ylabel="accuracy", title=_shown(title))
+    details = [f"{machines[point.machine]}\n{point.accuracy:.3f}" for point in points]
+    label_points(axes, [_label(*pair) for pair in zip(points, details, strict=True)])
     save(figure, stem)
 
 
@@ -419,7 +427,22 @@ def _draw_points(axes: Axes, points: Sequence[Point], markersize: float = 5) -> 
     axes.xaxis.set_minor_locator(NullLocator())  # its labels would overlap
 
 
-def _label(point: Point, detail: str = "") -> Label:
+def _machines(points: Iterable[Point]) -> dict[str, str]:
+    """Return by machine the mark of its points, " [1]" and so on; of a single one it is ""."""
+    machines = list(dict.fromkeys(point.machine for point in points))
+    is_one = len(machines) == 1
+    return {m: "" if is_one else f" [{number}]" for number, m in enumerate(machines, 1)}
+
+
+def _machines_note(machines: Mapping[str, str]) -> str:
+    """Return the lines below a figure that say on which machines its times were taken."""
+    named = "; ".join(f"{mark} {machine}".strip() for machine, mark in machines.items())
+    only = "" if len(machines) == 1 else ". Compare times on one machine only."
+    text = f"Timed on {_shown(named, _LONGEST_NOTE)}{only}"
+    return "\n" + textwrap.fill(text, int(_LETTERS_PER_INCH * TEXT_INCHES))
+
+
+def _label(point: Point, detail: str) -> Label:
     colour = look(point.kind).colour
     return Label(_named(point, detail), point.seconds, point.accuracy, colour)
 

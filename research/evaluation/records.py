@@ -18,6 +18,7 @@ import numpy as np
 from research.evaluation import metrics, significance
 from research.files import atomic
 from research.models.registry import MODELS
+from research.processes import hardware
 from research.training.checkpoints import Checkpoint
 
 Record = dict[str, Any]
@@ -130,7 +131,16 @@ class Result:
 
         Other work on the machine makes runs slower and never quicker.
         """
-        return min(training_seconds(record["history"]) for record in self.records)
+        return training_seconds(self._quickest["history"])
+
+    @property
+    def machine(self) -> str:
+        """What the quickest run was computed on."""
+        return machine(self._quickest)
+
+    @property
+    def _quickest(self) -> Record:
+        return min(self.records, key=lambda record: training_seconds(record["history"]))
 
     @property
     def validation_accuracy(self) -> float:
@@ -145,6 +155,16 @@ class Result:
             return None
         pairs = [metrics.read_predictions(r["metrics"]["predictions"]) for r in self.records]
         return np.array([labels == predictions for labels, predictions in pairs])
+
+
+def machine(record: Record) -> str:
+    """Return the device that a record was computed on: the processor and its cores, or the GPU."""
+    environment = record["environment"][-1]
+    device = environment["device"]
+    if device.startswith("cpu"):
+        cores = environment["cpu_cores"]
+        return f"{hardware.label(environment)}, {cores} core{'s' * (cores > 1)}"
+    return str(device)
 
 
 def training_seconds(history: Iterable[Mapping[str, float]]) -> float:

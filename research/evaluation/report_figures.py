@@ -186,6 +186,7 @@ def _point(result: Result) -> Point:
         accuracy=result.accuracy.mean,
         lowest=min(accuracies),
         highest=max(accuracies),
+        machine=result.machine,
     )
 
 

@@ -43,8 +43,8 @@ APPENDIX_NOTES = (
     "that ran on several backends is shown for the backend with most runs; among equals, for the "
     "quickest. A cell is empty if no record has the number.",
     "Training time is the wall time of all epochs, or of all values tried of a baseline's "
-    "hyperparameter. For networks it excludes reading and tokenizing. Compare times on one machine "
-    "only.",
+    "hyperparameter. For networks it excludes reading and tokenizing. Compare times "
+    "within one machine only.",
 )
 
 LATEX_NOTE = (
@@ -66,7 +66,8 @@ BACKENDS_NOTE = (
     "that until the runs are as far apart as runs with different seeds. The p-values test whether "
     "accuracy differs more between backends than between seeds: by one-way analysis of variance "
     "(ANOVA), and by the Kruskal-Wallis test (K-W). Both need at least two seeds on each backend. "
-    "Compare accuracy within an experiment only."
+    "Compare accuracy within an experiment only, and the median seconds per epoch within an "
+    "experiment on one machine."
 )
 
 TEST_NOTE = (
@@ -96,18 +97,9 @@ def protocol(results: Sequence[Result]) -> str:
     sizes = record["data"]["examples"] | {scores["split"]: scores["examples"]}
     texts = ", ".join(f"{size:,} {split}" for split, size in sizes.items())
     note = TEST_NOTE if scores["split"] == "test" else VALIDATION_NOTE
-    machines = sorted({_machine(record) for result in results for record in result.records})
+    machines = sorted({records.machine(record) for result in results for record in result.records})
     about = corpora.CORPORA.get(results[0].corpus, "own texts")
     return f"{about}. Texts: {texts}. {note} Computed on {'; '.join(machines)}."
-
-
-def _machine(record: Record) -> str:
-    environment = record["environment"][-1]
-    device = environment["device"]
-    if device.startswith("cpu"):
-        cores = environment["cpu_cores"]
-        return f"{environment['processor']}, {cores} core{'s' * (cores > 1)}"
-    return str(device)
 
 
 # --- accuracy ------------------------------------------------------------------------------------
@@ -199,6 +191,7 @@ def appendix_cells(results: Sequence[Result]) -> list[Cells]:
             ),
             "macro-F1": mean(result.macro_f1),
             "training (s)": f"{result.seconds:.1f}",
+            "timed on": result.machine,
             "over the next": _difference(with_next),
             "p, next": _p_value(with_next and with_next.p_value),
             "over the reference": _difference(with_reference),
@@ -300,26 +293,41 @@ def _with_label_curves(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def backends_markdown(results: Sequence[Result]) -> str:
     """Return the table of backends with its note."""
-    return f"# Backends\n\n{BACKENDS_NOTE}\n\n{markdown(backends_cells(results))}\n"
+    note = escape.markdown(backends_note(results))
+    return f"# Backends\n\n{note}\n\n{markdown(backends_cells(results))}\n"
 
 
 def backends_latex(results: Sequence[Result]) -> str:
     """Return the same as `backends_markdown` in LaTeX, for the package booktabs."""
-    return latex(backends_cells(results), BACKENDS_NOTE, "backends", first_column_mm=32)
+    note = escape.latex(backends_note(results))
+    return latex(backends_cells(results), note, "backends", first_column_mm=32)
+
+
+def backends_note(results: Sequence[Result]) -> str:
+    """Return what a reader must know, with the machines on which experiments were timed."""
+    timed: dict[str, dict[str, None]] = {}
+    for experiment, on_backends in _on_several_backends(results).items():
+        for result in on_backends:
+            timed.setdefault(result.machine, {})[experiment] = None
+    machines = "; on ".join(f"{machine}: {', '.join(names)}" for machine, names in timed.items())
+    return f"{BACKENDS_NOTE} Timed on {machines}." if machines else BACKENDS_NOTE
 
 
 def backends_cells(results: Sequence[Result]) -> list[Cells]:
     """Return the cells of the experiments that ran on two backends or more."""
+    return [
+        cells
+        for experiment, on_backends in _on_several_backends(results).items()
+        for cells in _experiment_cells(experiment, on_backends)
+    ]
+
+
+def _on_several_backends(results: Sequence[Result]) -> dict[str, list[Result]]:
     by_experiment: dict[str, list[Result]] = {}
     for result in results:
         if result.is_network:
             by_experiment.setdefault(result.source.rpartition("/")[0], []).append(result)
-    return [
-        cells
-        for experiment, on_backends in sorted(by_experiment.items())
-        if len(on_backends) > 1
-        for cells in _experiment_cells(experiment, on_backends)
-    ]
+    return {name: found for name, found in sorted(by_experiment.items()) if len(found) > 1}
 
 
 def _experiment_cells(experiment: str, on_backends: Sequence[Result]) -> list[Cells]:

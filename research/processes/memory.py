@@ -14,7 +14,8 @@ def keep_freed_memory() -> None:
 
     XLA and PyTorch allocate the large arrays of a step anew each time. GNU's allocator returns such
     memory when it is freed, and the system must clear every page again: 12,000 pages in each step
-    of the tutorial's network, a third of its time on JAX. Other allocators are left as they are.
+    of the tutorial's network, a third of its time on JAX on an AMD EPYC. Other allocators are left
+    as they are.
 
     Page: https://man7.org/linux/man-pages/man3/mallopt.3.html
     """

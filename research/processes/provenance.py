@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from research.processes import command
+from research.processes import command, hardware
 
 NETWORK_PACKAGES = ("keras", "tensorflow", "jax", "jaxlib", "torch", "numpy")
 
@@ -40,7 +40,7 @@ def environment(backend: str, device: str, packages: Iterable[str]) -> dict[str,
         "versions": versions(packages),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": processor(),
+        **hardware.describe(),
         "cpu_cores": cpu_cores(),
         "settings": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
     }
@@ -83,8 +83,4 @@ def cpu_cores() -> int:
 
 def processor() -> str:
     """Return the name of the processor."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return str(hardware.describe()["processor"])
