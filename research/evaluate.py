@@ -20,7 +20,7 @@ from rich.table import Table
 from research.config import Config
 from research.data import corpora, splits, tokens
 from research.data.corpora import Corpus, Split
-from research.evaluation import calibration, comparison, figures, label_errors, metrics, records
+from research.evaluation import calibration, comparison, label_errors, metrics, records
 from research.evaluation.label_errors import Suspicious
 from research.files import atomic, locks, npz, sealed
 from research.processes import backends, command, escape
@@ -108,6 +108,8 @@ def main(
         elif compare:
             print("\nno comparison: TF-IDF + LinearSVC finds no words that texts share")
         sys.stdout.flush()  # whatever happens to the picture, the scores are out
+        from research.evaluation import figures  # lazily: Matplotlib takes a second
+
         predictions = probabilities.argmax(axis=1)
         stem = run / "confusion_matrix"
         figures.confusion_matrix(split.labels, predictions, classifier.classes, stem)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 import research
-from research.data import csv_files, labelled_tables, line_streams
+from research.data import csv_files, line_streams
 from research.processes import command, escape
 from research.processes.memory import keep_freed_memory
 
@@ -76,7 +76,10 @@ def main(
                     _print_line(text, labels, words[:_WORDS_SHOWN])
     else:
         extras = [*texts, *["--top"] * (top > 1), *["--explain"] * explain, *["--json"] * as_json]
+        from research.data import labelled_tables  # lazily: few need files, and so pyarrow
+
         source, target = _check_files(input_path, output_path, extras)
+        labelled_tables.check_paths(source, target)
         classifier = research.load(run, checkpoint)
 
         def label_rows(of_rows: list[str]) -> _Labels:
@@ -116,14 +119,13 @@ def _check_files(source: Path | None, target: Path | None, extras: list[str]) ->
             "expected nothing but a file to label, with a label in each row, received also "
             f"{extras[0]!r:.80}; leave it out, or leave out --input and --output"
         )
-    labelled_tables.check_paths(source, target)
     return source, target
 
 
 def _check_delimiter(delimiter: str | None, source: Path | None) -> None:
     if delimiter is None:
         return
-    if source is None or source.suffix.lower() not in labelled_tables.CSV_SUFFIXES:
+    if source is None or source.suffix.lower() not in csv_files.SUFFIXES:
         raise ValueError(
             "expected --delimiter with a .csv or .tsv file as --input, received it without one; "
             "leave it out"

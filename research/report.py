@@ -12,7 +12,7 @@ import tyro
 
 from research.config import Config
 from research.data import corpora
-from research.evaluation import field_table, records, report_figures, tables
+from research.evaluation import field_table, records, tables
 from research.evaluation.records import Result
 from research.files import atomic
 from research.processes import command, escape
@@ -55,6 +55,8 @@ def main(results: Path = _OWN, records_folder: RecordsFolder = None) -> None:
     }
     for name, text in texts.items():
         atomic.write(results / "tables" / name, text.encode())
+    from research.evaluation import report_figures  # lazily: Matplotlib takes a second
+
     report_figures.draw(sections, results / "figures")
     report_figures.draw_label_curves(records.section(of_all), results / "figures")
     print(escape.terminal(f"written: {results / 'tables'} and {results / 'figures'}"))

@@ -19,7 +19,7 @@ from research import experiments
 from research.config import Config
 from research.data import corpora, doubts, splits, tokens, word_vectors
 from research.data.corpora import Corpus, Split
-from research.evaluation import figures, metrics
+from research.evaluation import metrics
 from research.models import registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
@@ -93,7 +93,9 @@ def train(
         has_begun = run_folder.has_begun(run, resume)
         if has_begun:
             check_same_options(run, config)
-        from research.training.devices import device_name  # with Keras, which takes seconds
+        # Lazily, because Matplotlib and Keras take seconds.
+        from research.evaluation import figures
+        from research.training.devices import device_name
 
         if resume and not has_begun:  # lets schedulers always pass --resume
             print(f"no run in {escape.terminal(run)} yet, so this begins one")

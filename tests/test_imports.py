@@ -225,13 +225,33 @@ def test_importing_a_command_imports_no_backend_yet():
     assert run(code, *(f"research.{name}" for name in COMMANDS)) == "{'numpy'}\n"
 
 
+HELP = """
+    import runpy, sys
+
+    try:
+        runpy.run_module(sys.argv.pop(), run_name="__main__")
+    except SystemExit as stopped:
+        assert stopped.code in (0, None)
+    slow = {"keras", "jax", "torch", "tensorflow", "ray", "sklearn", "matplotlib", "pandas"}
+    slow |= {"pyarrow", "statsmodels", "scipy.stats", "scipy.sparse", "scipy.optimize"}
+    print(sorted(slow & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_slow(command):
+    *shown, slow = run(HELP, "--help", f"research.{command}").splitlines()
+    assert any("usage" in line.lower() for line in shown)
+    assert slow == "[]"
+
+
 WITHOUT_TENSORFLOW = """
     import os, sys
     from pathlib import Path
 
     sys.modules["tensorflow"] = None  # Python's way to say that it is not installed
 
-    from research import train
+    from research import predict, train
     from research.config import Config
 
     config = Config(
@@ -244,6 +264,7 @@ WITHOUT_TENSORFLOW = """
         epochs=1,
     )
     run = train.train("tiny", config, Path(sys.argv[3]) / "warm")
+    predict.main(run, ("some words", "others"))
     assert not any(name.startswith("tensorflow.") for name in sys.modules)
     import keras
 
@@ -259,7 +280,7 @@ WITHOUT_TENSORFLOW = """
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.slow
-def test_training_from_a_warm_cache_needs_no_tensorflow(backend, tiny, tmp_path):
+def test_training_from_a_warm_cache_and_labelling_need_no_tensorflow(backend, tiny, tmp_path):
     if backend not in backends.installed():
         pytest.skip(f"{backend} is not installed")
     splits = corpora.load(CorpusSource("folder", tiny["corpus_path"])).splits
@@ -270,5 +291,6 @@ def test_training_from_a_warm_cache_needs_no_tensorflow(backend, tiny, tmp_path)
     arguments = tiny["corpus_path"], tiny["vectors"], tmp_path
     printed = run(WITHOUT_TENSORFLOW, *arguments, KERAS_BACKEND=backend).splitlines()
     assert f"{backend} wrote True" in printed
+    assert [line.split("\t")[-1] for line in printed if "\t" in line] == ["some words", "others"]
     assert printed[-1].startswith("expected TensorFlow, which splits texts into words")
     assert "pip install tensorflow" in printed[-1]

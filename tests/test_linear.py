@@ -136,7 +136,7 @@ def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):
         chosen.append(alpha / 1.6)
         return regression(alpha, **options)
 
-    monkeypatch.setattr(linear, "RidgeClassifier", noted)
+    monkeypatch.setattr("sklearn.linear_model.RidgeClassifier", noted)
     fit(token_ids, labels)
     fit(token_ids, shuffled)  # nothing can be learned, so the less the better
     assert chosen == pytest.approx([0.1, 1.0])

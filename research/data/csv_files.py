@@ -14,6 +14,7 @@ from research.data import text_files
 from research.data.rows import check_columns
 from research.data.text_files import shown
 
+SUFFIXES = (".csv", ".tsv")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """What separates columns, by the names that are easier to type."""
 

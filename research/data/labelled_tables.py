@@ -25,8 +25,6 @@ from research.files import atomic
 Labels = Sequence[tuple[str | None, float]]
 """The label of each text, or None, and its probability."""
 
-CSV_SUFFIXES = (".csv", ".tsv")
-
 _ROWS_AT_A_TIME = 1_000
 _NAMES = [("label", "probability"), ("predicted_label", "predicted_probability")]
 
@@ -40,7 +38,7 @@ def check_paths(source: Path, target: Path) -> None:
         are one file.
     """
     suffix = source.suffix.lower()
-    suffixes = [*CSV_SUFFIXES, *_WRITERS]
+    suffixes = [*csv_files.SUFFIXES, *_WRITERS]
     if suffix not in suffixes:
         raise ValueError(
             f"expected --input to end in {', '.join(suffixes)}, received {shown(source)}; convert "
@@ -104,7 +102,7 @@ def write(
         return label(texts)
 
     with csv_files.long_fields(), atomic.writing(target) as file:
-        if suffix in CSV_SUFFIXES:
+        if suffix in csv_files.SUFFIXES:
             _write_csv(source, file, text_column, label_checked, delimiter)
         else:
             _WRITERS[suffix](source, file, text_column, label_checked)

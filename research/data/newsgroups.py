@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 
 from research.data.documents import Documents
 from research.data.splits import linked, normalised
@@ -39,6 +37,9 @@ def read_posts(path: Path | None) -> tuple[list[str], list[str]]:
       ValueError: the posts are not byte for byte those of the archive.
       OSError: the archive could not be fetched or read, or the cache cannot be written.
     """
+    import pyarrow as pa  # lazily: few commands read this corpus
+    import pyarrow.parquet
+
     source = path or fetch_url(ARCHIVE)
     if source.is_dir():
         below = source / "20_newsgroup"

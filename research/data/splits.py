@@ -7,8 +7,7 @@ class, with a fixed seed. Documents in one group, such as duplicates, are never 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # loads its parts when they are used
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits."""
@@ -158,8 +157,10 @@ def linked(*keys: Sequence[str]) -> np.ndarray:
     ]
     documents = np.tile(np.arange(examples), len(keys))
     nodes = examples + len(node_of)
-    links = coo_array((np.ones(len(key_nodes)), (documents, key_nodes)), shape=(nodes, nodes))
-    groups: np.ndarray = connected_components(links, directed=False)[1]
+    links = scipy.sparse.coo_array(
+        (np.ones(len(key_nodes)), (documents, key_nodes)), shape=(nodes, nodes)
+    )
+    groups: np.ndarray = scipy.sparse.csgraph.connected_components(links, directed=False)[1]
     return groups[:examples]
 
 

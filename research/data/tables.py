@@ -10,14 +10,14 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet
+from typing import TYPE_CHECKING, Any
 
 from research.data import csv_files, text_files
 from research.data.rows import Rows, check_columns
 from research.data.text_files import shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read(kind: str, path: Path, wanted: list[str], delimiter: str | None = None) -> Rows:
@@ -146,7 +146,7 @@ def _not_json(place: str, received: str) -> ValueError:
 # --- Parquet -------------------------------------------------------------------------------------
 
 
-def read_batches(path: Path, wanted: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, wanted: list[str] | None = None) -> "Iterator[pa.RecordBatch]":
     """Yield the rows of a Parquet file, 1,000 at a time.
 
     A file without rows gives one batch without rows, which has the columns.
@@ -159,6 +159,9 @@ def read_batches(path: Path, wanted: list[str] | None = None) -> Iterator[pa.Rec
       ValueError: it is no Parquet file, is damaged, or has not each of the columns exactly once.
       OSError: it could not be opened.
     """
+    import pyarrow as pa  # lazily: few corpora are in Parquet
+    import pyarrow.parquet
+
     with path.open("rb") as start:
         if start.read(len(text_files.PARQUET)) != text_files.PARQUET:
             raise ValueError(

@@ -7,7 +7,7 @@ cache where TensorFlow is not installed.
 Texts are split as TextVectorization does: ASCII letters become lower case, ASCII punctuation is
 removed, and words end at ASCII whitespace. For languages that put no spaces between words, each
 character can be a token instead. Keras and NumPy fail on two kinds of input. NUL characters and
-lone surrogates are therefore replaced (`_as_bytes`), and words of more than 1,000 bytes are not
+lone surrogates are therefore replaced (`as_bytes`), and words of more than 1,000 bytes are not
 learned (`learn_vocabulary`).
 
 Page: https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/
@@ -71,7 +71,7 @@ def learn_vocabulary(
 
     key = {
         "format": _CACHE_FORMAT,
-        "texts": _digest(_as_bytes(text) for text in texts),
+        "texts": _digest(as_bytes(text) for text in texts),
         "vocabulary_size": vocabulary_size,
         "split": split,
     }
@@ -136,8 +136,8 @@ def encode_cached(
 
     key = {
         "format": _CACHE_FORMAT,
-        "texts": _digest(_as_bytes(text) for text in texts),
-        "vocabulary": _digest(_as_bytes(word) for word in vocabulary),
+        "texts": _digest(as_bytes(text) for text in texts),
+        "vocabulary": _digest(as_bytes(word) for word in vocabulary),
         "sequence_length": sequence_length,
         "split": split,
     }
@@ -239,7 +239,7 @@ def _encode_batches(
         yield vectorize(batch).numpy().astype("<i4")
 
 
-@functools.lru_cache(maxsize=2)  # so that labelling texts one by one builds it once
+@functools.lru_cache(maxsize=2)  # so that the splits of a corpus share one
 def _vectorizer(
     vocabulary: tuple[str, ...], sequence_length: int, split: SplitAt
 ) -> Callable[[list[bytes]], Any]:
@@ -285,7 +285,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     batch_bytes = 0
     for text in texts:
-        batch.append(_as_bytes(text))
+        batch.append(as_bytes(text))
         batch_bytes += len(batch[-1])
         if batch_bytes >= _BATCH_BYTES or len(batch) == _BATCH_TEXTS:
             yield batch
@@ -294,7 +294,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _as_bytes(text: str) -> bytes:
+def as_bytes(text: str) -> bytes:
     """Return the text as UTF-8, without the characters that Keras and NumPy fail on.
 
     A lone surrogate, which UTF-8 cannot hold, becomes `?`, and is removed with the punctuation.

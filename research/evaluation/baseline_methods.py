@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.preprocessing import FunctionTransformer
-from sklearn.svm import LinearSVC
 
 from research.data import tokens
 from research.data.corpora import Split
@@ -63,6 +57,34 @@ class FastText:
         return np.array([int(label.removeprefix("__label__")) for (label,) in best])
 
 
+# These import scikit-learn lazily, because it takes seconds.
+
+
+def _linear_svm(c: float) -> Estimator:
+    from sklearn.svm import LinearSVC
+
+    svm: Estimator = LinearSVC(C=c, random_state=0, max_iter=10_000)
+    return svm
+
+
+def _logistic_regression(c: float) -> Estimator:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    # One class against the rest, by coordinate descent: quicker than multinomial regression.
+    regression: Estimator = OneVsRestClassifier(
+        LogisticRegression(C=c, solver="liblinear", dual=True, max_iter=1000, random_state=0)
+    )
+    return regression
+
+
+def _naive_bayes(alpha: float) -> Estimator:
+    from sklearn.naive_bayes import MultinomialNB
+
+    bayes: Estimator = MultinomialNB(alpha=alpha)
+    return bayes
+
+
 @dataclass(frozen=True)
 class Method:
     """A kind of classifier, and the values of its hyperparameter.
@@ -90,7 +112,7 @@ METHODS = {
         hyperparameter="C",
         values=(0.1, 0.3, 1, 3, 10),
         default=1,
-        make=lambda c: LinearSVC(C=c, random_state=0, max_iter=10_000),
+        make=_linear_svm,
         features="tf-idf",
     ),
     "logistic": Method(
@@ -98,10 +120,7 @@ METHODS = {
         hyperparameter="C",
         values=(1, 10, 100),
         default=1,
-        # One class against the rest, by coordinate descent: quicker than multinomial regression.
-        make=lambda c: OneVsRestClassifier(
-            LogisticRegression(C=c, solver="liblinear", dual=True, max_iter=1000, random_state=0)
-        ),
+        make=_logistic_regression,
         features="tf-idf",
     ),
     "bayes": Method(
@@ -109,7 +128,7 @@ METHODS = {
         hyperparameter="alpha",
         values=(1, 0.3, 0.1, 0.03, 0.01),
         default=1,
-        make=lambda alpha: MultinomialNB(alpha=alpha),
+        make=_naive_bayes,
         features="counts",
     ),
     "fasttext": Method(
@@ -268,6 +287,9 @@ def _refit(
 
 def _vectorizer(baseline: Baseline) -> Any:
     """Return a new transformer from texts to features."""
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+    from sklearn.preprocessing import FunctionTransformer
+
     options: dict[str, Any] = {"ngram_range": (1, baseline.ngrams), "min_df": baseline.ngrams}
     if baseline.unit == "char":
         options["analyzer"] = "char"

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from research.processes import escape
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Cells = dict[str, str]
 """A row of a table, from column to plain text."""
@@ -28,6 +30,8 @@ def markdown(cells: Sequence[Cells], bold: Places = ()) -> str:
     """
     if not cells:
         return "No records yet."
+    import pandas as pd  # lazily: it takes a second
+
     frame = pd.DataFrame(cells)
     emphasis = _emphasis(frame, bold)
     frame = frame.map(escape.markdown)
@@ -65,6 +69,8 @@ def latex(
     """
     if not cells:
         return "% No records yet.\n"
+    import pandas as pd  # lazily: it takes a second
+
     frame = pd.DataFrame(cells)
     styles = _emphasis(frame, bold).map(lambda is_bold: "bfseries:" if is_bold else "")
     frame = frame.map(_latex_cell)
@@ -104,8 +110,10 @@ def _latex_cell(text: str) -> str:
     return re.sub(r" ± ([\d.]+)", r"$_{\1}$", escaped)
 
 
-def _emphasis(frame: pd.DataFrame, bold: Places) -> pd.DataFrame:
+def _emphasis(frame: "pd.DataFrame", bold: Places) -> "pd.DataFrame":
     """Return which cells are bold, bool[rows, columns]."""
+    import pandas as pd
+
     emphasis = pd.DataFrame(False, frame.index, frame.columns)
     for row, column in bold:
         emphasis.loc[row, column] = True

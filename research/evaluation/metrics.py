@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-from scipy import sparse, stats
-from sklearn.metrics import precision_recall_fscore_support
+import scipy  # loads its parts when they are used
 
 CONFIDENCE = 0.95
 """Of all intervals of this package."""
@@ -125,6 +124,8 @@ def per_class(
     Raises:
       ValueError: shapes don't fit, a label or prediction is no class, or there are no examples.
     """
+    from sklearn.metrics import precision_recall_fscore_support  # lazily: it takes seconds
+
     classes = len(class_names)
     columns = precision_recall_fscore_support(
         _check_classes("labels", labels, classes, len(labels)),
@@ -283,7 +284,7 @@ def accuracy_interval(accuracy: float, examples: int) -> tuple[float, float]:
       examples: how many it was computed from.
     """
     correct = round(accuracy * examples)
-    interval = stats.binomtest(correct, examples).proportion_ci(CONFIDENCE, "wilson")
+    interval = scipy.stats.binomtest(correct, examples).proportion_ci(CONFIDENCE, "wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -332,11 +333,11 @@ def _pairs(
 
 def _class_of_pair(
     class_numbers: np.ndarray, classes: int, counted: np.ndarray | bool = True
-) -> sparse.csr_array:
+) -> "scipy.sparse.csr_array":
     """Return int64[pairs, classes], which is 1 where a pair is of a class and counted."""
     pairs = np.arange(len(class_numbers))
     ones = np.ones(len(class_numbers), np.int64) * counted
-    return sparse.csr_array((ones, (pairs, class_numbers)), (len(class_numbers), classes))
+    return scipy.sparse.csr_array((ones, (pairs, class_numbers)), (len(class_numbers), classes))
 
 
 def _check_classes(name: str, values: np.ndarray, classes: int, examples: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # loads its parts when they are used
 
 from research.evaluation.metrics import CONFIDENCE, confusion
 
@@ -43,9 +43,9 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
     n, mean = len(values), float(np.mean(values))
     if n == 1:
         return OverSeeds(n, mean, None, None)
-    error = float(stats.sem(values))
+    error = float(scipy.stats.sem(values))
     # If all runs score the same, SciPy's interval would be NaN.
-    low, high = stats.t.interval(CONFIDENCE, n - 1, mean, error) if error else (mean, mean)
+    low, high = scipy.stats.t.interval(CONFIDENCE, n - 1, mean, error) if error else (mean, mean)
     return OverSeeds(n, mean, float(np.std(values, ddof=1)), (float(low), float(high)))
 
 
@@ -102,15 +102,15 @@ def compare(correct: np.ndarray, other: np.ndarray) -> Comparison:
         for runs in several
     )
     parts = [(max(per_example.var(ddof=1) - of_runs, 0) / examples, examples - 1)]
-    parts += [(stats.sem(runs.mean(axis=1)) ** 2, len(runs) - 1) for runs in several]
+    parts += [(scipy.stats.sem(runs.mean(axis=1)) ** 2, len(runs) - 1) for runs in several]
     variance = sum(part for part, _ in parts)
     difference = float(per_example.mean())
     if variance == 0:  # every example gives the same difference
         return Comparison(difference, (difference, difference), float(difference == 0))
     freedom = variance**2 / sum(part**2 / n for part, n in parts)
     error = math.sqrt(variance)
-    low, high = stats.t.interval(CONFIDENCE, freedom, difference, error)
-    p_value = 2 * stats.t.sf(abs(difference) / error, freedom)
+    low, high = scipy.stats.t.interval(CONFIDENCE, freedom, difference, error)
+    p_value = 2 * scipy.stats.t.sf(abs(difference) / error, freedom)
     if not several:
         from statsmodels.stats.contingency_tables import mcnemar  # lazily: it takes a second
 
@@ -146,4 +146,4 @@ def groups_differ(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
             "expected at least two groups of at least two scores, received groups of "
             f"{[len(group) for group in groups]}; run more seeds"
         )
-    return float(stats.f_oneway(*groups).pvalue), float(stats.kruskal(*groups).pvalue)
+    return float(scipy.stats.f_oneway(*groups).pvalue), float(scipy.stats.kruskal(*groups).pvalue)

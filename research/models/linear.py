@@ -11,10 +11,7 @@ classes with many texts, the log-odds for rare words.
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import linalg
-from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.linear_model import RidgeClassifier
+import scipy  # loads its parts when they are used
 
 MOST_COUNTS = 64
 """A word counts at most this often in a text; a power of two."""
@@ -66,7 +63,7 @@ class _Features(NamedTuple):
       square: of the length of a text's features, on average.
     """
 
-    sparse: csr_matrix
+    sparse: "scipy.sparse.csr_matrix"
     dense: np.ndarray
     square: float
 
@@ -108,7 +105,7 @@ def fit(
     directions = directions / length if length else directions
     of_a_pair = np.sqrt(_PAIRS[split])
     features = _Features(
-        sparse=hstack([words, of_a_pair * pairs]).tocsr(),
+        sparse=scipy.sparse.hstack([words, of_a_pair * pairs]).tocsr(),
         dense=np.sqrt(_VECTORS) * (words @ directions),
         square=1 + _PAIRS[split] + _VECTORS,
     )
@@ -118,7 +115,9 @@ def fit(
     of_words = coefficients[:vocabulary_size]
     of_pairs, of_vectors = np.split(coefficients[vocabulary_size:], [PAIR_PLACES + 1])
     weights = of_words + np.sqrt(_VECTORS) * directions @ of_vectors
-    weights += _ODDS * log_odds(np.eye(classes)[labels].T @ csr_matrix(word_counts > 0)).T
+    weights += (
+        _ODDS * log_odds(np.eye(classes)[labels].T @ scipy.sparse.csr_matrix(word_counts > 0)).T
+    )
     weights[idf == 0] = 0
     return LinearClassifier(
         idf.astype("float32"),
@@ -143,23 +142,29 @@ def pair_ids(token_ids: np.ndarray) -> np.ndarray:
     return np.where((first < _SPECIAL) | (second < _SPECIAL), 0, places)
 
 
-def _counts(ids: np.ndarray, size: int) -> csr_matrix:
+def _counts(ids: np.ndarray, size: int) -> "scipy.sparse.csr_matrix":
     """Return how often each text has each id above 0, float64[examples, size].
 
     Counts are rounded down to powers of two, and end at `MOST_COUNTS`.
     """
     rows, columns = np.nonzero(ids)
-    counts = csr_matrix((np.ones(len(rows)), (rows, ids[rows, columns])), shape=(len(ids), size))
+    counts = scipy.sparse.csr_matrix(
+        (np.ones(len(rows)), (rows, ids[rows, columns])), shape=(len(ids), size)
+    )
     counts.sum_duplicates()
     counts.data = 2 ** np.floor(np.log2(np.minimum(counts.data, MOST_COUNTS)))
     return counts
 
 
-def _tfidf(counts: csr_matrix) -> tuple[csr_matrix, np.ndarray]:
+def _tfidf(
+    counts: "scipy.sparse.csr_matrix",
+) -> "tuple[scipy.sparse.csr_matrix, np.ndarray]":
     """Return (1 + ln count) * idf with each text scaled to length 1, and the idf.
 
     The idf of ids that no text has is 0.
     """
+    from sklearn.feature_extraction.text import TfidfTransformer  # lazily: it takes seconds
+
     transformer = TfidfTransformer(sublinear_tf=True).fit(counts)
     is_known = np.asarray((counts > 0).sum(axis=0)).ravel() > 0
     return transformer.transform(counts), np.where(is_known, transformer.idf_, 0)
@@ -184,10 +189,13 @@ def _regression(
       The coefficients, float64[features, classes], and the intercepts, float64[classes]. A class
       without a text has -1 as its score for any text.
     """
+    from sklearn.linear_model import RidgeClassifier  # lazily: it takes seconds
+
     # The features are as if scaled to a mean square of 1.
     penalty = features.square * _best_penalty(features, labels)
     regression = RidgeClassifier(alpha=penalty, solver="sparse_cg", max_iter=100, tol=1e-3)
-    together = hstack([features.sparse, csr_matrix(features.dense)]).tocsr()
+    dense = scipy.sparse.csr_matrix(features.dense)
+    together = scipy.sparse.hstack([features.sparse, dense]).tocsr()
     regression.fit(together, labels, sample_weight=text_weights)
     found, intercepts = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:  # of two classes, scikit-learn keeps the second
@@ -212,7 +220,7 @@ def _best_penalty(features: _Features, labels: np.ndarray) -> float:
     targets -= targets.mean(axis=0)
 
     def error(penalty: float) -> float:
-        inverse = linalg.inv(
+        inverse = scipy.linalg.inv(
             products + penalty * np.eye(len(drawn), dtype="float32"), assume_a="pos"
         )
         left_out = inverse @ targets / np.diag(inverse)[:, None]

@@ -4,7 +4,7 @@ import math
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 from research.config import Config
 from research.data import tokens
 from research.data.in_memory import strings
+from research.data.tokenizer import Tokenizer
 from research.models import registry
 from research.models.variables import assign, forms, weights
 from research.processes.choices import choose
@@ -104,7 +105,6 @@ class Classifier:
         Raises:
           ValueError: `texts` is a single string or has several dimensions, or an element is no
             string; the message says which.
-          ModuleNotFoundError: TensorFlow, which reads the texts, is not installed.
 
         Example:
           classifier = research.load("runs/newsgroups/jax-seed0")
@@ -114,7 +114,7 @@ class Classifier:
         texts = strings(texts)
         if not texts:
             return np.zeros((0, len(self.classes)), "float32")
-        return predict_probabilities(self.model, self._encode(texts))
+        return predict_probabilities(self.model, self._tokenizer.encode(texts))
 
     def explain(self, text: str, label: str | None = None) -> list[tuple[str, float]]:
         """Return the words that speak for and against a label, the weightiest first.
@@ -133,7 +133,6 @@ class Classifier:
 
         Raises:
           ValueError: `text` is no string, or `label` is no class.
-          ModuleNotFoundError: TensorFlow, which reads the text, is not installed.
 
         Example:
           classifier = research.load("runs/newsgroups/jax-seed0")
@@ -141,7 +140,7 @@ class Classifier:
               print(f"{contribution:+.2f} {word}")
         """
         predict = partial(predict_probabilities, self.model)
-        token_ids = self._encode(strings([text]))
+        token_ids = self._tokenizer.encode(strings([text]))
         if label is None:
             number = int(predict(token_ids)[0].argmax())
         else:
@@ -151,10 +150,9 @@ class Classifier:
             (self.vocabulary[word], float(value)) for word, value in zip(words, values, strict=True)
         ]
 
-    def _encode(self, texts: list[str]) -> np.ndarray:
-        """Return int32[texts, sequence_length]."""
-        config = self.config
-        return tokens.encode(texts, self.vocabulary, config.sequence_length, config.split)
+    @cached_property  # so that labelling texts one by one builds it once
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.vocabulary, self.config.sequence_length, self.config.split)
 
 
 def _check_size(checkpoint: Checkpoint, data: Description, words: int) -> None:

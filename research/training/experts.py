@@ -2,8 +2,7 @@
 
 import keras
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+import scipy  # loads its parts when they are used
 
 from research.training.inference import predict_probabilities
 
@@ -57,12 +56,14 @@ def best_exponents(
 
     def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the log-loss and its gradient."""
-        of_classes = log_softmax(np.tensordot(exponents, experts, 1), axis=1)
+        of_classes = scipy.special.log_softmax(np.tensordot(exponents, experts, 1), axis=1)
         expected = (np.exp(of_classes) * experts).sum(axis=2) @ share
         from_prior = (exponents - _PRIOR) / len(labels)
         value = -of_classes[examples, labels] @ share + from_prior @ (exponents - _PRIOR) / 2
         return float(value), expected - of_label + from_prior
 
     start, bounds = np.full(len(experts), _PRIOR), [(0, _LARGEST)] * len(experts)
-    best: np.ndarray = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    best: np.ndarray = scipy.optimize.minimize(
+        loss, start, jac=True, bounds=bounds, method="L-BFGS-B"
+    ).x
     return best

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy  # loads its parts when they are used
 from keras import ops
-from scipy.special import softmax
 
 
 def predict_probabilities(
@@ -39,7 +39,9 @@ def predict_probabilities(
         logits.append((batch, forward(ops.convert_to_tensor(x))))
     probabilities = np.empty((examples, model.output_shape[-1]), "float32")
     for batch, of_batch in logits:
-        probabilities[batch] = softmax(ops.convert_to_numpy(of_batch)[: len(batch)], axis=-1)
+        probabilities[batch] = scipy.special.softmax(
+            ops.convert_to_numpy(of_batch)[: len(batch)], axis=-1
+        )
     return probabilities
 
 
