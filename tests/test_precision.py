@@ -6,6 +6,7 @@ import pytest
 from conftest import options
 
 from research import train
+from research.evaluation import figures
 from research.training import precision
 
 
@@ -47,7 +48,7 @@ def test_the_quickest_repetition_counts_and_slow_ones_are_few(step_s, calls, mon
 @pytest.mark.slow
 def test_a_run_warns_only_if_it_computes_in_bfloat16(tiny, call, tmp_path, monkeypatch):
     times(monkeypatch, float32=1.0, bfloat16=9.0)
-    monkeypatch.setattr(train.figures, "learning_curves", lambda history, stem: None)  # takes long
+    monkeypatch.setattr(figures, "learning_curves", lambda history, stem: None)  # takes long
     for name, is_slow in (("float32", False), ("mixed_bfloat16", True)):
         arguments = *options(tiny), "--precision", name, "--epochs", 1
         answer = call(train, "newsgroups", *arguments, "--run-dir", tmp_path / name)
