@@ -173,7 +173,9 @@ def test_labelling_a_file_takes_the_memory_of_a_thousand_rows(run, tmp_path, suf
         source.write_text("text\n" + f"{text}\n" * 40_000)  # 40 MB
     else:
         source.write_text((json.dumps({"text": text}) + "\n") * 40_000)
-    code = LABEL + "from research import predict\n" + LIMITED.format(megabytes=30) + PREDICT_FILE
+    imports = "from research import predict\nfrom research.data import labelled_tables\n"
+    imports += "import pyarrow.parquet\n"
+    code = LABEL + imports + LIMITED.format(megabytes=30) + PREDICT_FILE
     answer = python("-c", code, run, source, target)
     assert answer.code == 0, answer.err
     assert answer.out.endswith(": 40,000 rows\n")
