@@ -44,7 +44,7 @@ def main(
       embedding_dim: 50 with GloVe's vectors, or another number with random ones.
       threads: for every library; by default as many as there are cores.
       seed: of the order of the processes.
-      quick: a rough answer in three minutes: the main rows, in one process for each backend. The
+      quick: a rough answer in a few minutes: the main rows, in one process for each backend. The
         record goes to runs/benchmarks.
       tiny: try the suite on tiny sizes; the times mean nothing and go to runs/benchmarks.
       only: time only what matches this regular expression, such as "torch: our".

@@ -75,9 +75,9 @@ def main(
                 else:
                     _print_line(text, labels, words[:_WORDS_SHOWN])
     else:
-        extras = [*texts, *["--top"] * (top > 1), *["--explain"] * explain, *["--json"] * as_json]
         from research.data import labelled_tables  # lazily: few need files, and so pyarrow
 
+        extras = [*texts, *["--top"] * (top > 1), *["--explain"] * explain, *["--json"] * as_json]
         source, target = _check_files(input_path, output_path, extras)
         labelled_tables.check_paths(source, target)
         classifier = research.load(run, checkpoint)

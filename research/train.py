@@ -20,7 +20,7 @@ from research.config import Config
 from research.data import corpora, doubts, splits, tokens, word_vectors
 from research.data.corpora import Corpus, Split
 from research.evaluation import metrics
-from research.models import registry
+from research.models import linear, registry
 from research.processes import backends, command, escape
 from research.processes.memory import keep_freed_memory
 from research.processes.stopping import StopRequest
@@ -226,15 +226,16 @@ def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     """Return the model, and the seconds it took to fit its linear part, if it has one."""
     classes = len(data.class_names)
     started = time.perf_counter()
-    linear_part = registry.fit_linear_part(
-        config.model,
-        data.token_ids,
-        data.labels,
-        classes,
-        data.embeddings,
-        config.split,
-        data.class_weights,
-    )
+    linear_part = None
+    if registry.MODELS[config.model].has_linear_part:
+        linear_part = linear.fit(
+            np.asarray(data.token_ids),
+            data.labels,
+            classes,
+            data.embeddings,
+            config.split,
+            data.class_weights,
+        )
     seconds = time.perf_counter() - started
     model = registry.build(
         config.model,

@@ -2,11 +2,10 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from research.models import linear
 from research.models.linear import LinearClassifier
 from research.models.options import ModelOptions
 from research.processes.choices import choose
@@ -72,34 +71,6 @@ def check(name: str, sequence_length: int) -> None:
         )
 
 
-def fit_linear_part(
-    name: str,
-    token_ids: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    embeddings: np.ndarray,
-    split: Literal["whitespace", "character"] = "whitespace",
-    class_weights: np.ndarray | None = None,
-) -> LinearClassifier | None:
-    """Fit the linear part of a model in closed form; None if the model has no such part.
-
-    Args:
-      name: a key of `MODELS`.
-      token_ids: int32[examples, sequence_length].
-      labels: int32[examples].
-      classes: the number of classes.
-      embeddings: float32[vocabulary_size, embedding_dim], a row for each token id.
-      split: where texts were split into tokens.
-      class_weights: float[classes], how much a text counts; None for 1.
-
-    Raises:
-      ValueError: all labels are the same.
-    """
-    if not MODELS[name].has_linear_part:
-        return None
-    return linear.fit(np.asarray(token_ids), labels, classes, embeddings, split, class_weights)
-
-
 def build(
     name: str,
     embeddings: np.ndarray,
@@ -120,8 +91,8 @@ def build(
       sequence_length: tokens of a text.
       classes: the number of classes.
       options: of the model.
-      linear_part: from `fit_linear_part`. None gives weights of zero, for a model whose weights are
-        loaded afterwards.
+      linear_part: from `linear.fit`, for a model that has one. None gives weights of zero, for a
+        model whose weights are loaded afterwards.
 
     Raises:
       ValueError: as in `check`.
