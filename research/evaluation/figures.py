@@ -411,8 +411,9 @@ def _label_curves(all_axes: Sequence[Axes], panels: Mapping[str, Sequence[Curve]
 
 
 def _label_of_curve(curve: Curve) -> Label:
-    last, most = curve.accuracies[-1], max(map(len, curve.accuracies))
-    name = _named(curve, f" ({most})")
+    last, counts = curve.accuracies[-1], sorted({len(of_place) for of_place in curve.accuracies})
+    runs = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    name = _named(curve, f" ({runs})")
     return Label(name, curve.places[-1], float(np.mean(last)), look(curve.kind).colour)
 
 
