@@ -113,8 +113,8 @@ def describe(cores: int, threads: int, cores_used: list[int] | None) -> dict[str
     }
 
 
-def matmul_gflops(device: str, is_tiny: bool) -> float:
-    """Return the best rate of float32 matrix products on the running backend, in GFLOP/s.
+def matmul_gflops(device: str, is_tiny: bool, dtype: str = "float32") -> float:
+    """Return the best rate of matrix products on the running backend, in GFLOP/s.
 
     It is the best of up to five tries, in about a second.
 
@@ -122,6 +122,7 @@ def matmul_gflops(device: str, is_tiny: bool) -> float:
       device: as `research.training.devices.device_name` returns it. Unless it is a CPU, the
         matrices are larger.
       is_tiny: use small matrices, for a try whose rate does not matter.
+      dtype: "float32" or "bfloat16".
     """
     from keras import ops  # only here, so that the backend can be selected before
 
@@ -130,7 +131,8 @@ def matmul_gflops(device: str, is_tiny: bool) -> float:
         size = 128
     generator = np.random.default_rng(0)
     # With this standard deviation the products neither overflow nor vanish.
-    matrix = ops.convert_to_tensor(generator.normal(0, size**-0.5, (size, size)).astype("float32"))
+    values = generator.normal(0, size**-0.5, (size, size)).astype("float32")
+    matrix = ops.cast(ops.convert_to_tensor(values), dtype)
     tries_s: list[float] = []
     while len(tries_s) < 5 and sum(tries_s) < 1:
         started = time.perf_counter()
@@ -140,3 +142,23 @@ def matmul_gflops(device: str, is_tiny: bool) -> float:
         float(product[0, 0])  # waits for the device
         tries_s.append(time.perf_counter() - started)
     return 2 * size**3 * products / min(tries_s) / 1e9
+
+
+def memory_gb_s(device: str) -> float:
+    """Return the best rate at which the running backend reads and writes memory, in 10**9 bytes/s.
+
+    It is the best of five times that 1 is added to an array that fits into no cache.
+
+    Args:
+      device: as `research.training.devices.device_name` returns it.
+    """
+    from keras import ops  # only here, so that the backend can be selected before
+
+    floats = 2**26 if device.startswith("cpu") else 2**28
+    array, tries_s = ops.ones((floats,), "float32"), []
+    for _ in range(6):  # the first one compiles
+        started = time.perf_counter()
+        added = ops.add(array, 1)
+        float(added[0])  # waits for the device
+        tries_s.append(time.perf_counter() - started)
+    return 2 * 4 * floats / min(tries_s) / 1e9

@@ -102,28 +102,29 @@ def measure(documents: int) -> dict[str, Any]:
     from benchmarks import timing
     from research.training.trainer import Trainer
 
-    data = workload.load(50, is_tiny=False)
+    data = workload.load()
     texts = Repeated(data.texts, documents)
     labels = data.labels[texts.order]
+    sequence_length = data.point.sequence_length
     trainer = Trainer(workload.network(data), "rmsprop", learning_rate=1e-3)
     costs: dict[str, Any] = {"documents": documents}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["RESEARCH_CACHE"] = cache  # so that nothing comes from an earlier run
-        tokens.encode(data.texts[:100], data.vocabulary, workload.SEQUENCE_LENGTH)  # imports
+        tokens.encode(data.texts[:100], data.vocabulary, sequence_length)  # imports
         with PeakMemory() as memory:
             seconds = timing.timed(lambda: tokens.learn_vocabulary(texts, workload.VOCABULARY_SIZE))
         costs["learn"] = _cost(seconds, documents, memory)
         with PeakMemory() as memory:
             started = time.perf_counter()
-            token_ids = tokens.encode_cached(texts, data.vocabulary, workload.SEQUENCE_LENGTH)
+            token_ids = tokens.encode_cached(texts, data.vocabulary, sequence_length)
             seconds = time.perf_counter() - started
         costs["encode"] = _cost(seconds, documents, memory)
         order = np.random.default_rng(0).permutation(documents)
-        epoch = trainer.epoch(token_ids, labels, order, workload.BATCH_SIZE)
+        epoch = trainer.epoch(token_ids, labels, order, data.batch_size)
         with PeakMemory() as memory:
             _until(epoch, STEPS)
             seconds = timing.timed(lambda: _until(epoch, 2 * STEPS))
-        costs["train"] = _cost(seconds, STEPS * workload.BATCH_SIZE, memory)
+        costs["train"] = _cost(seconds, STEPS * data.batch_size, memory)
     return costs
 
 
@@ -146,9 +147,9 @@ def tokenize(way: str) -> dict[str, float]:
     from benchmarks import timing
     from benchmarks.peers import tutorial
 
-    data = workload.load(50, is_tiny=False)
+    data = workload.load()
     texts = list(Repeated(data.texts, TOKENIZED))
-    vocabulary_size, sequence_length = workload.VOCABULARY_SIZE, workload.SEQUENCE_LENGTH
+    vocabulary_size, sequence_length = workload.VOCABULARY_SIZE, data.point.sequence_length
 
     def run(texts: list[str]) -> None:
         if way == "tutorial":

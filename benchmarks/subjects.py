@@ -2,32 +2,24 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmarks.points import BASE, DESIGN, Point
 from research.processes import backends
 
-# The names of the native rows, by the parameters of the test that times them: a key of the peer's
-# `MODES`, and whether the process keeps freed memory.
+_TRAINING = "benchmarks/test_training.py"
+
+# The names of the native rows, by a key of the peer's `MODES`. The first one is what users of the
+# framework run first, and is timed at all sizes.
 _PEERS = {
-    "tensorflow": {
-        "function-as is": "native, tf.function",
-        "function-kept": "native, tf.function, memory kept",
-        "xla-as is": "native, XLA",
-    },
-    "jax": {
-        "jit-as is": "native, jit",
-        "jit-kept": "native, jit, memory kept",
-        "scan-as is": "native, scan",
-    },
-    "torch": {
-        "eager-as is": "native, eager",
-        "eager-kept": "native, eager, memory kept",
-        "compile-as is": "native, torch.compile",
-    },
+    "tensorflow": {"function": "native, tf.function", "xla": "native, XLA"},
+    "jax": {"jit": "native, jit", "scan": "native, scan"},
+    "torch": {"eager": "native, eager", "compile": "native, torch.compile"},
 }
+_HAS_PEER = ("tutorial", "kim")  # models
 
 
-MAIN = r": (our step|our epoch|model\.fit|native, (tf\.function|jit|eager), memory kept)$"
+MAIN = r": (our step|our epoch|model\.fit|native, (tf\.function|jit|eager))$"
 """What a quick run times, as a regular expression for titles."""
 
 
@@ -45,6 +37,8 @@ class Subject:
       backend: the Keras backend of its process.
       process: subjects with the same process name share a process, one after the other.
       reads_strings: whether it needs TensorFlow to tokenize.
+      point: the sizes.
+      is_point: whether it is a row of the comparison of sizes.
     """
 
     framework: str
@@ -54,20 +48,47 @@ class Subject:
     backend: str
     process: str
     reads_strings: bool = False
+    point: Point = BASE
+    is_point: bool = False
 
     @property
     def title(self) -> str:
-        """Framework and name, which `--only` is matched with."""
-        return f"{self.framework}: {self.name}"
+        """Framework and name, which `--only` is matched with, and at a point its sizes."""
+        of_point = f" ({self.point.title()})" if self.is_point else ""
+        return f"{self.framework}: {self.name}{of_point}"
 
 
-def on_backends(installed: Iterable[str]) -> list[Subject]:
-    """Return what can be timed with these backends."""
+def on_backends(installed: Iterable[str], point: Point = BASE) -> list[Subject]:
+    """Return what can be timed with these backends at the sizes of the base."""
     installed = list(installed)
-    of_backends = [
-        subject for name in installed for subject in (*_training(name), *_inference(name))
-    ]
-    return of_backends + _without_network(installed[0])
+    found = [subject for name in installed for subject in (*_training(name), *_inference(name))]
+    found += _without_network(installed[0])
+    return [replace(subject, point=point) for subject in found]
+
+
+def at_points(installed: Iterable[str]) -> list[Subject]:
+    """Return what is timed at each point of the design, a process for each backend and point.
+
+    `model.fit` comes first: it uses the allocator's defaults, which the others change.
+    """
+    found = []
+    for point in DESIGN:
+        for backend in installed:
+            mode, native = next(iter(_PEERS[backend].items()))
+            rows = [("model.fit", "fit", "test_fit")]
+            if point.model in _HAS_PEER:
+                rows.append((native, "peer", f"test_peer[{mode}]"))
+            rows.append(("our epoch", "ours", "test_epoch[float32]"))
+            process = f"{backend}, {point.title()}"
+            found += [
+                Subject(
+                    *(backend, name, kind, f"{_TRAINING}::{test}", backend, process),
+                    point=point,
+                    is_point=True,
+                )
+                for name, kind, test in rows
+            ]
+    return found
 
 
 def _training(backend: str) -> list[Subject]:
@@ -78,10 +99,13 @@ def _training(backend: str) -> list[Subject]:
         ("our epoch, bfloat16", "ours", "test_epoch[mixed_bfloat16]", ours),
         ("model.fit", "fit", "test_fit", keras),
     ]
-    for parameters, name in _PEERS[backend].items():
-        rows.append((name, "peer", f"test_peer[{parameters}]", f"{backend}, {name}"))
+    if backend == "tensorflow":
+        name = "model.fit, without autotuning"
+        rows.append((name, "fit", "test_fit_without_autotuning", f"{keras}, {name}"))
+    for mode, name in _PEERS[backend].items():
+        rows.append((name, "peer", f"test_peer[{mode}]", f"{backend}, {name}"))
     return [
-        Subject(backend, name, kind, f"benchmarks/test_training.py::{test}", backend, process)
+        Subject(backend, name, kind, f"{_TRAINING}::{test}", backend, process)
         for name, kind, test, process in rows
     ]
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from benchmarks import equality, peers, timing
+from benchmarks import arithmetic, equality, peers, timing
 from benchmarks.effort import Effort
 from benchmarks.peers import tutorial
-from benchmarks.workload import Workload, network, training_flop
+from benchmarks.workload import Workload, network
 from research.processes.memory import keep_freed_memory
 from research.training.trainer import Trainer
 
@@ -28,13 +28,14 @@ JIT = {
 """What compiles a step of Keras, by backend and `jit_compile`."""
 
 MODES = peers.native(BACKEND).MODES
+OPTIMIZER = "rmsprop"  # the tutorial's, for each model
 
 
 def test_step(benchmark: Any, workload: Workload, effort: Effort) -> None:
     """Our compiled step, on batches that are on the device. It waits at the end of each round."""
     keep_freed_memory()  # as our commands do
     model = network(workload)
-    trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
+    trainer = Trainer(model, OPTIMIZER, learning_rate=1e-3)
     on_device = [
         (ops.convert_to_tensor(x), ops.convert_to_tensor(y))
         for x, y in zip(*_batches(workload), strict=True)
@@ -51,7 +52,7 @@ def test_step(benchmark: Any, workload: Workload, effort: Effort) -> None:
         lambda: train(steps),
         jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
         first_call_s=first_call_s,
-        **_about(model, steps, steps * workload.batch_size),
+        **_about(workload, model, steps),
     )
 
 
@@ -60,7 +61,7 @@ def test_epoch(benchmark: Any, workload: Workload, effort: Effort, precision: st
     """An epoch as `research.train` runs it, from token ids in a memory-mapped file."""
     keep_freed_memory()
     model = network(workload, precision=precision)
-    trainer = Trainer(model, "rmsprop", learning_rate=1e-3)
+    trainer = Trainer(model, OPTIMIZER, learning_rate=1e-3)
     batch_size, epochs = workload.batch_size, itertools.count()
 
     def train(steps: int) -> None:
@@ -77,13 +78,13 @@ def test_epoch(benchmark: Any, workload: Workload, effort: Effort, precision: st
         lambda: train(steps),
         jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
         first_call_s=first_call_s,
-        **_about(model, steps, steps * batch_size),
+        **_about(workload, model, steps),
     )
 
 
 def test_fit(benchmark: Any, workload: Workload, effort: Effort) -> None:
     """An epoch of the tutorial's `model.fit`, without its progress bar and validation."""
-    model = tutorial.network(workload.matrix, len(workload.class_names))
+    model = _model_to_fit(workload)
     examples, batch_size = workload.epoch_examples, workload.batch_size
     # In memory, as the tutorial's vectorizer returns them.
     x_train, y_train = np.array(workload.token_ids[:examples], "int64"), workload.labels[:examples]
@@ -93,24 +94,46 @@ def test_fit(benchmark: Any, workload: Workload, effort: Effort) -> None:
         model.fit(x, y, batch_size=batch_size, epochs=1, verbose=0)
 
     steps, first_call_s = timing.steps_in_an_epoch(train, examples // batch_size, effort)
-    # Our model has the same sizes. The tutorial's does not know the length of its texts.
-    ours = network(workload)
     timing.rounds(
         benchmark,
         effort,
         lambda: train(steps),
         jit=JIT.get((BACKEND, model.jit_compile), "none"),
         first_call_s=first_call_s,
-        **_about(ours, steps, steps * batch_size),
+        **_about(workload, network(workload), steps),
     )
 
 
-@pytest.mark.parametrize("memory", ["as is", "kept"])
+def test_fit_without_autotuning(benchmark: Any, workload: Workload, effort: Effort) -> None:
+    """The same, with a pipeline of tf.data that leaves its threads and buffers alone."""
+    import tensorflow as tf
+
+    model = _model_to_fit(workload)
+    examples, batch_size = workload.epoch_examples, workload.batch_size
+    x, y = np.array(workload.token_ids[:examples], "int64"), workload.labels[:examples]
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    pipeline = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(examples).batch(batch_size)
+    pipeline = pipeline.prefetch(2).with_options(options)
+
+    def train(steps: int) -> None:
+        model.fit(pipeline.take(steps), epochs=1, verbose=0)
+
+    steps, first_call_s = timing.steps_in_an_epoch(train, examples // batch_size, effort)
+    timing.rounds(
+        benchmark,
+        effort,
+        lambda: train(steps),
+        jit=JIT.get((BACKEND, model.jit_compile), "none"),
+        first_call_s=first_call_s,
+        **_about(workload, network(workload), steps),
+    )
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_peer(benchmark: Any, workload: Workload, effort: Effort, mode: str, memory: str) -> None:
+def test_peer(benchmark: Any, workload: Workload, effort: Effort, mode: str) -> None:
     """A native peer, on batches that are on the device, if it computes what our model computes."""
-    if memory == "kept":
-        keep_freed_memory()  # as our commands do
+    keep_freed_memory()  # as our commands do
     differences = equality.differences(workload, mode)
     if not max(differences.values()) <= equality.TOLERANCE:  # written so that NaN fails
         pytest.fail(
@@ -132,8 +155,18 @@ def test_peer(benchmark: Any, workload: Workload, effort: Effort, mode: str, mem
         jit=MODES[mode],
         check=differences,
         first_call_s=first_call_s,
-        **_about(network(workload), steps, steps * workload.batch_size),
+        **_about(workload, network(workload), steps),
     )
+
+
+def _model_to_fit(workload: Workload) -> keras.Model:
+    """Return a compiled model for `model.fit`: for the tutorial's network the tutorial's code."""
+    if workload.point.model == "tutorial":
+        return tutorial.network(workload.matrix, len(workload.class_names))
+    model = network(workload)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=OPTIMIZER, loss=loss, metrics=["accuracy"])
+    return model
 
 
 def _batches(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
@@ -147,9 +180,15 @@ def _batches(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
     return workload.token_ids[chosen], workload.labels[chosen]
 
 
-def _about(model: keras.Model, steps: int, examples: int) -> dict[str, Any]:
+def _about(workload: Workload, model: keras.Model, steps: int) -> dict[str, Any]:
+    """Return what the record says of a round, with our model of the same sizes."""
+    length, batch_size = workload.token_ids.shape[1], workload.batch_size
+    policy = next(layer for layer in model.layers if "convolution" in layer.name).dtype_policy
+    activation_bytes = 2 if policy.compute_dtype == "bfloat16" else 4
+    moved = arithmetic.training_bytes(model, length, batch_size, activation_bytes)
     return {
-        "precision": model.get_layer("convolution_1").dtype_policy.name,
+        "precision": policy.name,
         "units": steps,
-        "gflop": examples * training_flop(model) / 1e9,
+        "gflop": steps * batch_size * arithmetic.training_flop(model, length) / 1e9,
+        "gbyte": steps * moved / 1e9,
     }

@@ -32,6 +32,8 @@ def rounds(benchmark: Any, effort: Effort, target: Callable[[], Any], **about: A
     device = device_name()
     is_training = "gflop" in about  # only training is compared with the rate of products
     rates = [machine.matmul_gflops(device, effort.is_tiny)] if is_training else []
+    if about.get("precision") == "mixed_bfloat16":
+        about["bfloat16_gflops"] = machine.matmul_gflops(device, effort.is_tiny, "bfloat16")
     if "first_call_s" not in about:
         about["first_call_s"] = timed(target)
     warm_up_s = warm_up(target, effort.warm_up_s)

@@ -1,8 +1,8 @@
-"""What is timed: the texts, the network, and the arithmetic that a step of it takes.
+"""What is timed: the texts and the network.
 
-The network is the tutorial's, `research.models.tutorial.TutorialCNN`, on the train split of
-`news20-bydate`. With 50 dimensions its vectors are `glove.6B.50d`. With any other number they are
-random, since the time of a step does not depend on their values.
+The texts are those of the train split of `news20-bydate`. With 50 dimensions the word vectors are
+`glove.6B.50d`. With any other number they are random, since the time of a step does not depend on
+their values.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.points import BASE, Point
 from research.data import corpora, tokens, word_vectors
 from research.data.corpora import CorpusSource
 from research.models import registry
@@ -18,11 +19,9 @@ from research.models.options import ModelOptions
 if TYPE_CHECKING:
     import keras
 
-BATCH_SIZE = 128
 VOCABULARY_SIZE = 20_000
-SEQUENCE_LENGTH = 200
 EPOCH_EXAMPLES = 5_120
-"""Examples of a timed epoch, 40 steps. The whole train split would take twice as long."""
+"""Examples of a timed epoch, 40 steps of 128. The whole train split would take twice as long."""
 TOKENIZED_TEXTS = 2_000
 """Texts that are tokenized. The tutorial's own code needs 10 GB of memory for 16,000 posts."""
 
@@ -42,6 +41,7 @@ class Workload:
       vocabulary: the words; a token id is an index into it.
       class_names: a label is an index into it.
       matrix: float32[words, embedding_dim], a vector for each word.
+      point: the sizes.
       batch_size: examples of a step.
       epoch_examples: examples of a timed epoch, which are the first ones.
       description: what the record says about all this, as JSON values.
@@ -55,47 +55,54 @@ class Workload:
     vocabulary: list[str]
     class_names: list[str]
     matrix: np.ndarray
+    point: Point
     batch_size: int
     epoch_examples: int
     description: dict[str, Any]
 
 
-def load(embedding_dim: int, is_tiny: bool) -> Workload:
+def load(point: Point = BASE, is_tiny: bool = False) -> Workload:
     """Read the corpus, or generate a tiny one to see that everything runs.
 
+    A tiny one has the model and the dimensions of the point, and small sizes otherwise.
+
     Raises:
-      ValueError: `embedding_dim` is below 1.
+      ValueError: a size is below 1, or texts are too short for the model.
       OSError: the corpus or the vectors cannot be downloaded.
       ModuleNotFoundError: the token ids are not in the cache, and TensorFlow is not installed.
     """
-    if embedding_dim < 1:
+    if point.embedding_dim < 1:
         raise ValueError(
-            f"expected an embedding_dim of 1 or more, received {embedding_dim}; "
+            f"expected an embedding_dim of 1 or more, received {point.embedding_dim}; "
             f"use {_GLOVE_DIM}, or 100 as the tutorial does"
         )
-    return _random_words(embedding_dim) if is_tiny else _newsgroups(embedding_dim)
+    if point.batch_size < 1:
+        raise ValueError(f"expected a batch_size of 1 or more, received {point.batch_size}")
+    registry.check(point.model, point.sequence_length)
+    return _random_words(point) if is_tiny else _newsgroups(point)
 
 
-def _newsgroups(embedding_dim: int) -> Workload:
+def _newsgroups(point: Point) -> Workload:
     corpus = corpora.load(CorpusSource("news20-bydate"))
     train, validation = corpus.splits["train"], corpus.splits["validation"]
     vocabulary = tokens.learn_vocabulary(train.texts, VOCABULARY_SIZE)
-    if embedding_dim == _GLOVE_DIM:
+    if point.embedding_dim == _GLOVE_DIM:
         vectors = f"glove.6B.{_GLOVE_DIM}d"
         matrix, _ = word_vectors.embedding_matrix(word_vectors.load_vectors(vectors), vocabulary)
     else:
         vectors = "random normal"
-        matrix = random_vectors(len(vocabulary), embedding_dim)
+        matrix = random_vectors(len(vocabulary), point.embedding_dim)
     return Workload(
         train.texts,
-        tokens.encode_cached(train.texts, vocabulary, SEQUENCE_LENGTH),
+        tokens.encode_cached(train.texts, vocabulary, point.sequence_length),
         train.labels,
         validation.texts,
-        tokens.encode_cached(validation.texts, vocabulary, SEQUENCE_LENGTH),
+        tokens.encode_cached(validation.texts, vocabulary, point.sequence_length),
         vocabulary,
         corpus.class_names,
         matrix,
-        BATCH_SIZE,
+        point,
+        point.batch_size,
         EPOCH_EXAMPLES,
         {
             "corpus": corpus.name,
@@ -103,15 +110,15 @@ def _newsgroups(embedding_dim: int) -> Workload:
             "training_examples": len(train.texts),
             "epoch_examples": EPOCH_EXAMPLES,
             "vectors": vectors,
-            "embedding_dim": embedding_dim,
+            "embedding_dim": point.embedding_dim,
             "vocabulary_size": len(vocabulary),
-            "sequence_length": SEQUENCE_LENGTH,
-            "batch_size": BATCH_SIZE,
+            "sequence_length": point.sequence_length,
+            "batch_size": point.batch_size,
         },
     )
 
 
-def _random_words(embedding_dim: int) -> Workload:
+def _random_words(point: Point) -> Workload:
     """Return texts of random words. They need no file and no TensorFlow, and take seconds."""
     words, sequence_length, examples, batch_size = 100, 150, 64, 16
     generator = np.random.default_rng(0)
@@ -126,7 +133,8 @@ def _random_words(embedding_dim: int) -> Workload:
         token_ids[:20],
         vocabulary,
         ["a", "b", "c"],
-        random_vectors(words, embedding_dim),
+        random_vectors(words, point.embedding_dim),
+        point,
         batch_size,
         examples,
         {
@@ -135,7 +143,7 @@ def _random_words(embedding_dim: int) -> Workload:
             "training_examples": examples,
             "epoch_examples": examples,
             "vectors": "random normal",
-            "embedding_dim": embedding_dim,
+            "embedding_dim": point.embedding_dim,
             "vocabulary_size": words,
             "sequence_length": sequence_length,
             "batch_size": batch_size,
@@ -154,28 +162,13 @@ def random_vectors(words: int, embedding_dim: int) -> np.ndarray:
 
 
 def network(workload: Workload, dropout: float = 0.5, precision: str = "float32") -> "keras.Model":
-    """Return our model for these data, with its initial weights. Imports Keras."""
-    sequence_length, classes = workload.token_ids.shape[1], len(workload.class_names)
-    options = ModelOptions(dropout=dropout, precision=precision)
-    return registry.build("tutorial", workload.matrix, sequence_length, classes, options)
+    """Return our model for these data, with its initial weights. Imports Keras.
 
-
-def training_flop(model: Any) -> int:
-    """Return the floating-point operations that a step takes for one example.
-
-    Counted are the multiplications and additions of convolutions and dense layers: forward, for the
-    gradient of the weights, and for the gradient of the layer's input. The first layer has no
-    gradient of its input, since the embedding below it is frozen. Left out are biases, ReLU,
-    pooling, dropout, the loss and the optimizer, which are below 1% together.
-
-    Args:
-      model: has `PooledConv1D` and dense layers, one after the other.
+    Word vectors are frozen, but those of `wide-deep` are fine-tuned, as the experiments do it.
     """
-    flop = 0
-    products = 2  # of the first layer
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            positions = getattr(layer, "windows", 1)  # 1 for a dense layer
-            flop += 2 * products * positions * int(np.prod(layer.kernel.shape))
-            products = 3
-    return flop
+    model, classes = workload.point.model, len(workload.class_names)
+    options = ModelOptions(
+        trainable_embeddings=model == "wide-deep", dropout=dropout, precision=precision
+    )
+    sequence_length = workload.token_ids.shape[1]
+    return registry.build(model, workload.matrix, sequence_length, classes, options)

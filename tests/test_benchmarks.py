@@ -1,14 +1,18 @@
 """The benchmark suite: peers compute the same, what a step is, and what a table says."""
 
+import dataclasses
 import json
 import os
 import sys
 
+import numpy as np
 import pytest
 from conftest import options, python
 
-from benchmarks import machine, peers, run, scale, serving, subjects, table, workload
+from benchmarks import arithmetic, machine, peers, run, scale, serving, subjects, table, workload
+from benchmarks import record as records
 from benchmarks.effort import EFFORTS
+from benchmarks.points import BASE, DESIGN, Point
 from benchmarks.tables import scale as scale_table
 from benchmarks.tables import serving as serving_table
 from benchmarks.tables import step_times
@@ -19,7 +23,8 @@ from research.processes import backends, hardware
 from research.serving import runtimes
 
 BACKEND = backends.select()
-TINY = workload.load(embedding_dim=8, is_tiny=True)
+TINY = workload.load(Point(embedding_dim=8), is_tiny=True)
+TINY_KIM = workload.load(Point(model="kim", embedding_dim=8), is_tiny=True)
 # Without torch.compile, which would take most of the time. The benchmark itself checks it.
 MODES = {"tensorflow": ["function", "xla"], "jax": ["jit", "scan"], "torch": ["eager"]}
 
@@ -97,11 +102,12 @@ TRAINING_TABLE = """\
 
 @pytest.mark.backend
 @pytest.mark.parametrize("mode", MODES[BACKEND])
+@pytest.mark.parametrize("data", [TINY, TINY_KIM], ids=["tutorial", "kim"])
 @pytest.mark.slow
-def test_a_native_peer_computes_what_our_model_computes(mode):
+def test_a_native_peer_computes_what_our_model_computes(data, mode):
     from benchmarks import equality
 
-    differences = equality.differences(TINY, mode)
+    differences = equality.differences(data, mode)
     assert differences.keys() == {"loss", "gradients", "step"}
     assert max(differences.values()) <= equality.TOLERANCE
 
@@ -146,8 +152,8 @@ def test_the_products_of_the_tutorials_step():
     first = 196 * 5 * 100 * 128
     others = (35 + 3) * 5 * 128 * 128 + 128 * 128 + 128 * 20
     # Each with an addition, forward and backward. The first layer has no gradient of its input.
-    assert workload.training_flop(model) == 2 * (2 * first + 3 * others)
-    assert 128 * workload.training_flop(model) == pytest.approx(8.8e9, rel=5e-3)
+    assert arithmetic.training_flop(model, 200) == 2 * (2 * first + 3 * others)
+    assert 128 * arithmetic.training_flop(model, 200) == pytest.approx(8.8e9, rel=5e-3)
 
 
 def test_random_vectors_are_zero_for_padding():
@@ -155,7 +161,7 @@ def test_random_vectors_are_zero_for_padding():
     assert (vectors[:2] == 0).all()
     assert (vectors[2:] != 0).all()
     with pytest.raises(ValueError, match="embedding_dim of 1 or more, received 0; use 50"):
-        workload.load(0, is_tiny=True)
+        workload.load(Point(embedding_dim=0), is_tiny=True)
 
 
 def test_random_texts_have_their_token_ids():
@@ -272,7 +278,7 @@ def test_what_is_not_installed_or_not_asked_for_is_named():
     devices = {"jax": "gpu: some GPU"}
     planned, _ = subjects.select(subjects.on_backends(devices), devices, "native")
     names = [subject.name for subject in planned]
-    assert names == ["native, jit", "native, jit, memory kept", "native, scan"]
+    assert names == ["native, jit", "native, scan"]
     with pytest.raises(
         ValueError, match="match something, received 'nonesuch'; match one of jax: our"
     ):
@@ -281,16 +287,65 @@ def test_what_is_not_installed_or_not_asked_for_is_named():
 
 def test_a_process_times_one_subject_or_few_in_a_random_order():
     planned = subjects.on_backends(["jax", "torch"])
-    jobs = run._jobs(planned, 3, seed=0, is_full=True)
-    timed = [subject for job in jobs for subject in job]
+    jobs = run._jobs(planned, 3, seed=0, effort="full", threads=2)
+    timed = [subject for job in jobs for subject in job.subjects]
     assert all(timed.count(subject) == 3 for subject in planned)
     assert len(timed) == 3 * len(planned)
-    assert all(len({subject.process for subject in job}) == 1 for job in jobs)
-    assert jobs == run._jobs(planned, 3, seed=0, is_full=True)
-    assert jobs != run._jobs(planned, 3, seed=1, is_full=True)
-    quick = run._jobs(planned, 1, seed=0, is_full=False)
-    assert sorted(job[0].backend for job in quick) == ["jax", "tensorflow", "torch"]
-    assert [job[0].name for job in quick if job[0].backend != "tensorflow"] == 2 * ["model.fit"]
+    assert all(len({subject.process for subject in job.subjects}) == 1 for job in jobs)
+    assert jobs == run._jobs(planned, 3, seed=0, effort="full", threads=2)
+    assert jobs != run._jobs(planned, 3, seed=1, effort="full", threads=2)
+    quick = run._jobs(planned, 1, seed=0, effort="quick", threads=2)
+    assert sorted(job.subjects[0].backend for job in quick) == ["jax", "tensorflow", "torch"]
+    first = [job.subjects[0] for job in quick if job.subjects[0].backend != "tensorflow"]
+    assert [subject.name for subject in first] == 2 * ["model.fit"]
+
+
+def test_each_point_is_timed_once_on_each_backend_in_a_process_of_its_own():
+    planned = subjects.at_points(["jax", "torch"])
+    jobs = run._jobs(planned, 3, seed=0, effort="full", threads=2)
+    assert len(jobs) == 2 * len(DESIGN)
+    assert {job.effort for job in jobs} == {"quick"}
+    for job in jobs:
+        (point,) = {subject.point for subject in job.subjects}
+        assert job.threads == (point.threads or 2)
+        kinds = [subject.kind for subject in job.subjects]
+        # A network without a peer has two rows. What keeps freed memory comes after what does not.
+        assert kinds == ["fit", "ours"] if point.model == "wide-deep" else ["fit", "peer", "ours"]
+    (job,) = (job for job in jobs if job.title.startswith("jax: model.fit (batch size 32);"))
+    assert job.subjects[0].point == Point(batch_size=32)
+
+
+def test_the_design_changes_one_size_of_the_base_or_says_that_it_changes_two():
+    for point, axes in DESIGN.items():
+        changed = [
+            name
+            for name, value in dataclasses.asdict(point).items()
+            if value != getattr(BASE, name)
+        ]
+        if axes == ("interaction",):
+            assert len(changed) == 2
+        elif point != BASE:
+            assert tuple(changed) == axes
+    assert set(DESIGN[BASE]) == set(dataclasses.asdict(BASE))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("model", registry.MODELS)
+def test_the_arithmetic_of_each_model_is_that_of_its_layers(model):
+    point = Point(model=model, embedding_dim=8)
+    network = workload.network(workload.load(point, is_tiny=True))
+    flop = arithmetic.training_flop(network, 150)
+    products = {  # multiplications of a forward pass: above word vectors, and above other layers
+        "tutorial": (146 * 5 * 8 * 128, (25 + 1) * 5 * 128 * 128 + 128 * 128 + 128 * 3),
+        "kim": (150 * (3 + 4 + 5) * 8 * 100, 300 * 3),
+        "wide-deep": (0, 150 * (1 + 3) * (8 + 3) * 128 + 4 * 128 * 3),  # vectors are fine-tuned
+    }[model]
+    assert flop == 2 * (2 * products[0] + 3 * products[1])
+    float32 = arithmetic.training_bytes(network, 150, 16)
+    weights = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    assert float32 > 4 * 7 * weights
+    bfloat16 = arithmetic.training_bytes(network, 150, 16, activation_bytes=2)
+    assert 2 * (bfloat16 - 28 * weights) == float32 - 28 * weights
 
 
 def test_a_quick_run_times_the_main_rows_on_each_backend():
@@ -307,14 +362,14 @@ def test_a_quick_run_times_the_main_rows_on_each_backend():
 def test_a_record_is_named_after_what_tells_machines_apart(monkeypatch):
     cpu = {"family": "25", "model": "17", "stepping": "1", "instructions": ["AVX512-BF16"]}
     monkeypatch.setattr(
-        run.hardware, "describe", lambda: {"processor": "AMD EPYC", "cpu": cpu, "memory_gib": 8}
+        records.hardware, "describe", lambda: {"processor": "AMD EPYC", "cpu": cpu, "memory_gib": 8}
     )
     name = "amd-epyc-family-25-model-17-stepping-1-avx512-bf16-50d.json"
     on_cpu = {"torch": "cpu: cpu"}
-    assert run._record_path(on_cpu, 50, is_full=True).as_posix() == f"results/benchmarks/{name}"
-    assert run._record_path(on_cpu, 50, is_full=False).as_posix() == f"runs/benchmarks/{name}"
+    assert records.path(on_cpu, 50, is_full=True).as_posix() == f"results/benchmarks/{name}"
+    assert records.path(on_cpu, 50, is_full=False).as_posix() == f"runs/benchmarks/{name}"
     on_gpu = {"torch": "gpu: NVIDIA H100"}
-    assert run._record_path(on_gpu, 50, is_full=True).name == "nvidia-h100-50d.json"
+    assert records.path(on_gpu, 50, is_full=True).name == "nvidia-h100-50d.json"
 
 
 def test_a_table_says_what_the_record_says():
@@ -468,9 +523,7 @@ def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is read on Linux")
 def test_the_cost_of_a_corpus_is_measured(monkeypatch):
     monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
-    monkeypatch.setattr(workload, "load", lambda embedding_dim, is_tiny: TINY)
-    monkeypatch.setattr(workload, "SEQUENCE_LENGTH", TINY.token_ids.shape[1])
-    monkeypatch.setattr(workload, "BATCH_SIZE", 2)
+    monkeypatch.setattr(workload, "load", lambda: dataclasses.replace(TINY, batch_size=2))
     monkeypatch.setattr(scale, "STEPS", 8)
     costs = scale.measure(40)
     assert costs.pop("documents") == 40
@@ -485,7 +538,7 @@ def test_the_cost_of_a_corpus_is_measured(monkeypatch):
 @pytest.mark.parametrize("way", scale.WAYS)
 def test_both_ways_to_tokenize_are_measured(way, monkeypatch):
     monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
-    monkeypatch.setattr(workload, "load", lambda embedding_dim, is_tiny: TINY)
+    monkeypatch.setattr(workload, "load", lambda: TINY)
     monkeypatch.setattr(scale, "TOKENIZED", 100)
     cost = scale.tokenize(way)
     assert cost["seconds"] > 0
@@ -534,16 +587,20 @@ def test_an_artefact_is_timed_and_what_it_is_compared_with(tiny, call, tmp_path,
 def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: [BACKEND])
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # in parallel tests nothing is timed
+    monkeypatch.setattr(run, "UNFINISHED", tmp_path / "unfinished")
     path = tmp_path / "records" / "record.json"
     only = "^(?!torch: native, torch.compile)"  # see MODES
     run.main(embedding_dim=8, tiny=True, only=only, record=path)
+    assert not list((tmp_path / "unfinished").iterdir())
 
     record = json.loads(path.read_text())
     planned, _ = subjects.select(
         subjects.on_backends([BACKEND]), record["machine"]["devices"], only
     )
-    names = [(row["framework"], row["name"]) for row in record["rows"]]
-    assert names == [(subject.framework, subject.name) for subject in planned]
+    names = {(row["framework"], row["name"]) for row in record["rows"]}
+    assert names == {(subject.framework, subject.name) for subject in planned}
+    assert len(record["rows"]) == len(planned)
+    assert record["machine"]["memory_gb_s"] > 0
     kinds = {row["kind"] for row in record["rows"]}
     assert kinds == {"ours", "fit", "peer", "inference", "reference"}
     for row in record["rows"]:
@@ -551,6 +608,10 @@ def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
         assert 0 < times["minimum"] <= times["first_quartile"] <= times["median"]
         assert times["n"] == len(row["rounds_ms"][0]) == 2
         assert row["first_call_s"][0] > 0
+        if sys.platform.startswith("linux"):
+            assert row["peak_memory_mb"][0] >= 0
+        has_rate = row.get("bfloat16_gflops", [0])[0] > 0
+        assert has_rate == (row["precision"] == "mixed_bfloat16")
         if row["kind"] == "peer":
             assert max(row["check"].values()) <= 1e-4
     precisions = {row["precision"] for row in record["rows"] if row["kind"] == "ours"}
@@ -561,3 +622,50 @@ def test_the_suite_runs_from_processes_to_a_table(tmp_path, monkeypatch):
     assert record["machine"]["cpu"] == hardware.describe()["cpu"]
     table.main(path.parent, tmp_path)
     assert "| our step |" in (tmp_path / "tables" / "step_time.md").read_text()
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, "UNFINISHED", tmp_path / "unfinished")
+    monkeypatch.setattr(backends, "installed", lambda: ["jax", "torch"])
+    monkeypatch.setattr(run, "_probe", lambda *_: {"device": "cpu: cpu", "memory_gb_s": 10.0})
+    monkeypatch.setattr(machine, "use_cores", lambda cores: None)
+    times = {"units": 1, "warm_up_s": [1.0], "first_call_s": 1.0, "matmul_gflops": None}
+    times |= {"rounds_s": [1.0, 2.0], "device": "cpu: cpu", "load_average": 0.0}
+    timed = []
+
+    def time_of(failing, error):
+        def fake(job):
+            backend = job.subjects[0].backend
+            if backend == failing:
+                raise error
+            timed.append(backend)
+            return [times | {"gflop": 1.0} for _ in job.subjects]
+
+        return fake
+
+    record = tmp_path / "record.json"
+    options = {"tiny": True, "only": "(jax|torch): our step", "record": record}
+    devices = dict.fromkeys(["jax", "torch"], "cpu: cpu")
+    planned, _ = subjects.select(subjects.on_backends(devices), devices, options["only"])
+    _, last = run._jobs(planned, 1, seed=0, effort="tiny", threads=2)
+    second = last.subjects[0].backend
+    monkeypatch.setattr(run, "_time", time_of(second, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        run.main(**options)
+    assert not record.exists()
+
+    # A process that fails makes the command fail, and the record says why.
+    monkeypatch.setattr(run, "_time", time_of(second, ValueError("no memory")))
+    with pytest.raises(ValueError, match="all 2 processes to end, 1 failed"):
+        run.main(**options)
+    assert "going on with a run of which 1 of 2 processes have ended" in capsys.readouterr().out
+    content = json.loads(record.read_text())
+    assert [row["backend"] for row in content["rows"]] == timed
+    assert content["left_out"][-1]["reason"] == "no memory"
+
+    monkeypatch.setattr(run, "_time", time_of(None, None))
+    run.main(**options)
+    assert sorted(timed) == ["jax", "torch"]
+    assert len(json.loads(record.read_text())["rows"]) == 2
+    run.main(**options)  # a new run, since the last one was complete
+    assert sorted(timed) == ["jax", "jax", "torch", "torch"]

@@ -1,7 +1,8 @@
-"""The tutorial's network in JAX, as one would write it without Keras.
+"""The networks of the tutorial and of Kim 2014 in JAX, without Keras, as an expert does it.
 
 Pooling reshapes and takes the maximum of an axis: on a CPU that is quicker than a window reduction,
-whose gradient XLA computes by a slow scatter.
+whose gradient XLA computes by a slow scatter. Bias and ReLU follow the maximum, where fewer values
+are left.
 """
 
 from collections.abc import Mapping
@@ -118,10 +119,8 @@ class Peer:
     ) -> tuple[jax.Array, jax.Array]:
         """Returns the mean cross-entropy of a batch, and how many of it are labelled rightly."""
         token_ids, labels = batch
-        x = _pool(_convolution(embeddings[token_ids], weights, 1))
-        x = _pool(_convolution(x, weights, 2))
-        x = _convolution(x, weights, 3).max(axis=1)
-        x = jax.nn.relu(x @ weights["hidden/kernel"] + weights["hidden/bias"])
+        features = _tutorial if "hidden/kernel" in weights else _kim
+        x = features(weights, embeddings, token_ids)
         if self._dropout:
             kept = jax.random.bernoulli(key, 1 - self._dropout, x.shape)
             x = jnp.where(kept, x / (1 - self._dropout), 0)
@@ -130,11 +129,37 @@ class Peer:
         return -of_labels.mean(), (logits.argmax(axis=1) == labels).sum(dtype="int32")
 
 
-def _convolution(x: jax.Array, weights: dict[str, jax.Array], block: int) -> jax.Array:
-    """Returns float32[examples, time - 4, 128]."""
-    kernel, bias = (weights[f"convolution_{block}/{part}"] for part in ("kernel", "bias"))
-    x = lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
-    return jax.nn.relu(x + bias)
+def _tutorial(
+    weights: dict[str, jax.Array], embeddings: jax.Array, token_ids: jax.Array
+) -> jax.Array:
+    """Returns float32[examples, 128]."""
+    x = embeddings[token_ids]
+    for block in (1, 2):
+        x = _biased(_pool(_windows(x, weights, block)), weights, block)
+    x = _biased(_windows(x, weights, 3).max(axis=1), weights, 3)
+    return jax.nn.relu(x @ weights["hidden/kernel"] + weights["hidden/bias"])
+
+
+def _kim(weights: dict[str, jax.Array], embeddings: jax.Array, token_ids: jax.Array) -> jax.Array:
+    """Returns float32[examples, 300]; windows that begin with padding do not count."""
+    x = embeddings[token_ids]  # padding has a vector of zeros
+    is_word = (token_ids != 0)[:, :, None]
+    maxima = []
+    for width in (3, 4, 5):
+        windows = _windows(jnp.pad(x, ((0, 0), (0, width - 1), (0, 0))), weights, width)
+        most = jnp.where(is_word, windows, -jnp.inf).max(axis=1)
+        maxima.append(_biased(most, weights, width))
+    return jnp.concatenate(maxima, axis=1)
+
+
+def _windows(x: jax.Array, weights: dict[str, jax.Array], name: int) -> jax.Array:
+    """Returns float32[examples, time - width + 1, filters]."""
+    kernel, axes = weights[f"convolution_{name}/kernel"], ("NWC", "WIO", "NWC")
+    return lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=axes)
+
+
+def _biased(x: jax.Array, weights: dict[str, jax.Array], name: int) -> jax.Array:
+    return jax.nn.relu(x + weights[f"convolution_{name}/bias"])
 
 
 def _pool(x: jax.Array) -> jax.Array:

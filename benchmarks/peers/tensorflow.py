@@ -1,4 +1,7 @@
-"""The tutorial's network in TensorFlow, as one would write it without Keras."""
+"""The networks of the tutorial and of Kim 2014 in TensorFlow, without Keras, as an expert does it.
+
+Bias and ReLU follow the maximum, where fewer values are left.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -84,15 +87,33 @@ class Peer(tf.Module):
         return loss, tf.reduce_sum(tf.cast(correct, tf.int32)), gradients
 
     def _logits(self, token_ids: tf.Tensor) -> tf.Tensor:
-        x = tf.gather(self._embeddings, token_ids)
-        x = tf.nn.max_pool1d(self._convolution(x, 1), 5, 5, "VALID")
-        x = tf.nn.max_pool1d(self._convolution(x, 2), 5, 5, "VALID")
-        x = tf.reduce_max(self._convolution(x, 3), axis=1)
-        x = tf.nn.relu(x @ self._weights["hidden/kernel"] + self._weights["hidden/bias"])
+        is_tutorial = "hidden/kernel" in self._weights
+        x = self._tutorial(token_ids) if is_tutorial else self._kim(token_ids)
         if self._dropout:
             x = tf.nn.dropout(x, self._dropout)
         return x @ self._weights["logits/kernel"] + self._weights["logits/bias"]
 
-    def _convolution(self, x: tf.Tensor, block: int) -> tf.Tensor:
-        kernel, bias = (self._weights[f"convolution_{block}/{part}"] for part in ("kernel", "bias"))
-        return tf.nn.relu(tf.nn.bias_add(tf.nn.conv1d(x, kernel, 1, "VALID"), bias))
+    def _tutorial(self, token_ids: tf.Tensor) -> tf.Tensor:
+        """Returns float32[examples, 128]."""
+        x = tf.gather(self._embeddings, token_ids)
+        for block in (1, 2):
+            x = self._biased(tf.nn.max_pool1d(self._windows(x, block), 5, 5, "VALID"), block)
+        x = self._biased(tf.reduce_max(self._windows(x, 3), axis=1), 3)
+        return tf.nn.relu(x @ self._weights["hidden/kernel"] + self._weights["hidden/bias"])
+
+    def _kim(self, token_ids: tf.Tensor) -> tf.Tensor:
+        """Returns float32[examples, 300]; windows that begin with padding do not count."""
+        x = tf.gather(self._embeddings, token_ids)  # padding has a vector of zeros
+        is_word = (token_ids != 0)[:, :, None]
+        maxima = []
+        for width in (3, 4, 5):
+            windows = self._windows(tf.pad(x, [[0, 0], [0, width - 1], [0, 0]]), width)
+            most = tf.reduce_max(tf.where(is_word, windows, -np.inf), axis=1)
+            maxima.append(self._biased(most, width))
+        return tf.concat(maxima, axis=1)
+
+    def _windows(self, x: tf.Tensor, name: int) -> tf.Tensor:
+        return tf.nn.conv1d(x, self._weights[f"convolution_{name}/kernel"], 1, "VALID")
+
+    def _biased(self, x: tf.Tensor, name: int) -> tf.Tensor:
+        return tf.nn.relu(x + self._weights[f"convolution_{name}/bias"])

@@ -1,4 +1,8 @@
-"""The tutorial's network in PyTorch, as one would write it without Keras.
+"""The networks of the tutorial and of Kim 2014 in PyTorch, without Keras, as an expert does it.
+
+Convolutions are two-dimensional, with a height of 1: for those PyTorch has a layout with channels
+last, in which vectors leave the embedding and no array is copied. Bias and ReLU follow the maximum,
+where fewer values are left.
 
 What differs from PyTorch's habits is the optimizer: `torch.optim.RMSprop` has a decay of 0.99 and
 adds epsilon, 1e-8, outside the root. Keras has 0.9 and adds 1e-7 inside it, and so has this one.
@@ -19,29 +23,61 @@ _RATE, _RHO, _EPSILON = 1e-3, 0.9, 1e-7
 _DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-class Network(nn.Module):
+class Tutorial(nn.Module):
     """Token ids, int64[examples, sequence_length], to logits, float32[examples, classes]."""
 
     def __init__(self, words: int, embedding_dim: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, embedding_dim)
-        self.embedding.weight.requires_grad_(False)
-        self.convolution_1 = nn.Conv1d(embedding_dim, 128, 5)
-        self.convolution_2 = nn.Conv1d(128, 128, 5)
-        self.convolution_3 = nn.Conv1d(128, 128, 5)
+        self.convolution_1 = nn.Conv2d(embedding_dim, 128, (1, 5))
+        self.convolution_2 = nn.Conv2d(128, 128, (1, 5))
+        self.convolution_3 = nn.Conv2d(128, 128, (1, 5))
         self.hidden = nn.Linear(128, 128)
         self.logits = nn.Linear(128, classes)
         self.dropout = dropout
 
     def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """Returns the logits; PyTorch's convolutions take channels before time."""
-        x = self.embedding(token_ids).transpose(1, 2)
-        x = F.max_pool1d(F.relu(self.convolution_1(x)), 5)
-        x = F.max_pool1d(F.relu(self.convolution_2(x)), 5)
-        x = F.relu(self.convolution_3(x)).amax(dim=2)
+        """Returns the logits."""
+        x = _as_image(self.embedding(token_ids))
+        for layer in (self.convolution_1, self.convolution_2):
+            maxima = F.max_pool2d(F.conv2d(x, layer.weight), (1, 5))
+            x = F.relu(maxima + layer.bias[:, None, None])
+        maxima = F.conv2d(x, self.convolution_3.weight).amax(dim=(2, 3))
+        x = F.relu(maxima + self.convolution_3.bias)
         x = F.dropout(F.relu(self.hidden(x)), self.dropout, self.training)
         logits: torch.Tensor = self.logits(x)
         return logits
+
+
+class Kim(nn.Module):
+    """Token ids, int64[examples, sequence_length], to logits, float32[examples, classes]."""
+
+    def __init__(self, words: int, embedding_dim: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, embedding_dim)
+        self.convolution_3 = nn.Conv2d(embedding_dim, 100, (1, 3))
+        self.convolution_4 = nn.Conv2d(embedding_dim, 100, (1, 4))
+        self.convolution_5 = nn.Conv2d(embedding_dim, 100, (1, 5))
+        self.logits = nn.Linear(300, classes)
+        self.dropout = dropout
+
+    def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """Returns the logits; windows that begin with padding do not count."""
+        x = _as_image(self.embedding(token_ids))  # padding has a vector of zeros
+        is_padding = (token_ids == 0)[:, None, None, :]
+        maxima = []
+        for layer in (self.convolution_3, self.convolution_4, self.convolution_5):
+            windows = F.conv2d(F.pad(x, (0, layer.kernel_size[1] - 1)), layer.weight)
+            most = windows.masked_fill(is_padding, -torch.inf).amax(dim=(2, 3))
+            maxima.append(F.relu(most + layer.bias))
+        x = F.dropout(torch.cat(maxima, dim=1), self.dropout, self.training)
+        logits: torch.Tensor = self.logits(x)
+        return logits
+
+
+def _as_image(x: torch.Tensor) -> torch.Tensor:
+    """From [examples, time, channels] to [examples, channels, 1, time], without a copy."""
+    return x.transpose(1, 2).unsqueeze(2)
 
 
 class RMSprop(torch.optim.Optimizer):
@@ -75,13 +111,16 @@ class Peer:
 
     def __init__(self, weights: Mapping[str, np.ndarray], dropout: float, mode: str) -> None:
         words, embedding_dim = weights["embedding/embeddings"].shape
-        network = Network(words, embedding_dim, len(weights["logits/bias"]), dropout)
+        make = Tutorial if "hidden/kernel" in weights else Kim
+        network = make(words, embedding_dim, len(weights["logits/bias"]), dropout)
+        network.embedding.weight.requires_grad_(False)
         with torch.no_grad():
             network.embedding.weight.copy_(torch.from_numpy(weights["embedding/embeddings"]))
             for path, parameter in _trainable(network).items():
                 # Both kinds of kernel have their axes the other way round.
-                parameter.copy_(torch.from_numpy(weights[path].T.copy()))
-        self._network = network.to(_DEVICE).train()
+                value = torch.from_numpy(weights[path].T.copy())
+                parameter.copy_(value.reshape(parameter.shape))
+        self._network = network.to(_DEVICE, memory_format=torch.channels_last).train()
         self._optimizer = RMSprop(_trainable(self._network).values())
         self._run = torch.compile(self._network) if mode == "compile" else self._network
 
@@ -113,12 +152,19 @@ class Peer:
         loss = F.cross_entropy(self._run(batch[0]), batch[1])
         loss.backward()
         trainable = _trainable(self._network).items()
-        return loss.item(), {path: p.grad.cpu().numpy().T for path, p in trainable}
+        return loss.item(), {path: _as_in_keras(p.grad) for path, p in trainable}
 
     def weights(self) -> dict[str, np.ndarray]:
         """Returns the trainable weights by Keras' paths."""
         trainable = _trainable(self._network).items()
-        return {path: p.detach().cpu().numpy().T.copy() for path, p in trainable}
+        return {path: _as_in_keras(p.detach()) for path, p in trainable}
+
+
+def _as_in_keras(array: torch.Tensor) -> np.ndarray:
+    """Return a kernel or bias with Keras' order of axes, and without the height of 1."""
+    without_height = array.squeeze(2) if array.ndim == 4 else array
+    values: np.ndarray = without_height.cpu().numpy().T.copy()
+    return values
 
 
 def _trainable(network: nn.Module) -> dict[str, Any]:
