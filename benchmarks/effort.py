@@ -14,6 +14,8 @@ class Effort:
       most_rounds: ...and so many at most.
       epoch_s: an epoch that takes longer is cut, so that a slow processor cannot make a subject
         take many minutes.
+      sees_drift: whether the rate of matrix products is measured after the rounds too, which takes
+        a second or two.
       is_tiny: whether sizes are tiny too, and times mean nothing.
     """
 
@@ -22,12 +24,15 @@ class Effort:
     least_rounds: int
     most_rounds: int
     epoch_s: float
+    sees_drift: bool = False
     is_tiny: bool = False
 
 
 EFFORTS = {
     # In three processes a row has 9 rounds or more, and a slow one takes 2 minutes.
-    "full": Effort(warm_up_s=3, timed_s=2, least_rounds=3, most_rounds=20, epoch_s=8),
+    "full": Effort(
+        warm_up_s=3, timed_s=2, least_rounds=3, most_rounds=20, epoch_s=8, sees_drift=True
+    ),
     # In one process a row has 5 rounds or more, enough for quartiles, and takes 15 seconds.
     "quick": Effort(warm_up_s=0.5, timed_s=1, least_rounds=5, most_rounds=10, epoch_s=1.5),
     "tiny": Effort(

@@ -39,7 +39,7 @@ def rounds(benchmark: Any, effort: Effort, target: Callable[[], Any], **about: A
     warm_up_s = warm_up(target, effort.warm_up_s)
     count = round_count(min(warm_up_s), effort)
     benchmark.pedantic(target, rounds=count, iterations=1, warmup_rounds=0)
-    if is_training:
+    if is_training and effort.sees_drift:
         rates.append(machine.matmul_gflops(device, effort.is_tiny))
     benchmark.extra_info.update(
         {
