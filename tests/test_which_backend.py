@@ -73,6 +73,13 @@ def test_the_answer_says_what_memory_keras_and_processes_cost():
     assert not [text for text in answers.sentences(MACHINE) if "Luck" in text]
 
 
+def test_processes_that_are_apart_hide_a_difference_that_quartiles_show():
+    rows = [row("jax", "ours", "our epoch", 50), row("torch", "ours", "our epoch", 60)]
+    assert machine_of(record(rows=rows, points=[])).comparisons[0].leaders() == ["jax"]
+    rows[1]["unit_time_ms"]["medians_of_processes"] = [50.5, 60, 61]
+    assert machine_of(record(rows=rows, points=[])).comparisons[0].leaders() == ["jax", "torch"]
+
+
 def test_a_single_backend_is_not_compared():
     alone = machine_of(record(points=point(ONE_FACTOR, {"jax": 60})))
     assert answers.sentences(alone) == ["Only jax was measured, so there is nothing to compare."]
@@ -90,6 +97,22 @@ def test_the_table_has_the_quickest_of_each_size_first():
     assert cells[by_size["batch 512"] + 2]["slower"] == "1.33x"
     assert cells[by_size["wide-deep"]]["native"] == "–"  # noqa: RUF001
     assert len(cells) == 3 * 8
+
+
+def test_the_short_table_says_which_to_take():
+    assert which_backend.choices(MACHINE)[:3] == [
+        ("base", "tensorflow", "torch 1.25x, jax 1.50x"),
+        ("batch 32", "jax", "torch 1.50x, tensorflow 2.00x"),
+        ("batch 512", "tensorflow or torch", "jax 1.33x"),
+    ]
+
+
+def test_a_backend_that_was_left_on_the_cpu_is_noticed():
+    mixed = record(doubts=[])
+    mixed["machine"]["devices"] |= {"torch": "gpu: Some GPU"}
+    page = which_backend.page([machine_of(mixed)], {})
+    assert "**Doubtful:** jax and tensorflow computed on a CPU and the others on a GPU" in page
+    assert "on a GPU" not in which_backend.page([machine_of(record())], {})
 
 
 def test_the_page_says_what_was_measured_and_what_makes_it_doubtful():

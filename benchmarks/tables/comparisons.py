@@ -92,11 +92,11 @@ class Comparison:
     def leaders(self) -> list[str]:
         """Return the quickest backend, and those of which no difference from it is to be seen.
 
-        None is to be seen where the ranges between the quartiles overlap.
+        None is to be seen where their ranges of `spread_ms` overlap.
         """
         ours, ranked = self.rows["ours"], self.ranked()
-        end = ours[ranked[0]]["unit_time_ms"]["third_quartile"]
-        return [name for name in ranked if ours[name]["unit_time_ms"]["first_quartile"] <= end]
+        _, end = spread_ms(ours[ranked[0]])
+        return [name for name in ranked if spread_ms(ours[name])[0] <= end]
 
     def times_slower(self, backend: str) -> float:
         """Return how many times as long as the quickest a backend takes, by our epoch."""
@@ -171,6 +171,13 @@ def backends(machine: Machine) -> list[str]:
 def texts_per_second(comparison: Comparison, row: SubjectTimes, quartile: str = "median") -> float:
     """Return how many texts a second a row trains on, at its median or a quartile of its time."""
     return comparison.sizes.batch_size * 1e3 / float(row["unit_time_ms"][quartile])
+
+
+def spread_ms(row: SubjectTimes) -> tuple[float, float]:
+    """Return the ends of the range that holds both quartiles and the medians of all processes."""
+    times = row["unit_time_ms"]
+    held = [times["first_quartile"], times["third_quartile"], *times["medians_of_processes"]]
+    return min(held), max(held)
 
 
 def memory_mb(row: SubjectTimes) -> float | None:

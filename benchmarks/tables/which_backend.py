@@ -24,6 +24,7 @@ _COLUMNS = {
     "native": "against native",
 }
 """The headings in Markdown, by those in LaTeX, which are shorter."""
+_SHORT_COLUMNS = ("for", "take", "time of the others")
 _TEXT_COLUMNS = ("sizes", "backend", "slower")
 _NO_DIFFERENCE = "no difference to be seen"
 _MISSING = "–"  # noqa: RUF001
@@ -51,10 +52,11 @@ def _section(machine: Machine) -> str:
     rows = cells(machine)
     doubts = [f"**Doubtful:** {doubt}.\n" for doubt in _doubts(machine)]
     answer = [f"- {sentence}\n" for sentence in answers.sentences(machine)]
+    short = markdown.table(_SHORT_COLUMNS, list(map(list, choices(machine))), _SHORT_COLUMNS)
     columns = list(_COLUMNS.values())
     table = markdown.table(columns, [list(row.values()) for row in rows], _TEXT_COLUMNS)
-    texts = [f"- {note}\n" for note in notes(machine)]
-    return "\n".join([f"## {machine.name}\n", *doubts, "".join(answer), table, "".join(texts)])
+    texts = "".join(f"- {note}\n" for note in notes(machine))
+    return "\n".join([f"## {machine.name}\n", *doubts, "".join(answer), short, table, texts])
 
 
 def _latex_table(machine: Machine) -> str:
@@ -73,6 +75,21 @@ def _latex_table(machine: Machine) -> str:
     label = "backend-" + re.sub(r"[^a-z0-9]+", "-", machine.name.lower()).strip("-")
     text = "".join(f"% {comment}\n" for comment in comments)
     return text + latex(rows, caption, label, first_column_mm=30)
+
+
+def choices(machine: Machine) -> list[tuple[str, str, str]]:
+    """Return for each size which backend to take, and what the others take of its time."""
+    found = []
+    for one in machine.comparisons:
+        leaders = one.leaders()
+        others = [
+            f"{name} {_factor(one.times_slower(name))}"
+            for name in one.ranked()
+            if name not in leaders
+        ]
+        title = one.sizes.title(machine.base)
+        found.append((title, " or ".join(leaders), ", ".join(others) or _MISSING))
+    return found
 
 
 def cells(machine: Machine) -> list[dict[str, str]]:
@@ -126,8 +143,8 @@ def notes(machine: Machine) -> list[str]:
     texts.append(
         f"Times are medians and quartiles of `our epoch` in float32, from {_range(processes)} for "
         f"each row and {_range(rounds, 'round')} in all. `slower` says how many times as long a "
-        f"backend takes as the quickest, and *{_NO_DIFFERENCE}* that their ranges between the "
-        "quartiles overlap."
+        f"backend takes as the quickest, and *{_NO_DIFFERENCE}* that their ranges overlap: a "
+        "range holds the quartiles and the medians of all processes."
     )
     if any(memory_mb(row) is not None for row in rows):
         texts.append(
@@ -151,4 +168,15 @@ def _range(numbers: Sequence[int], noun: str = "process") -> str:
 
 
 def _doubts(machine: Machine) -> list[str]:
-    return [f"{doubt} ({name})" for name, r in machine.records.items() for doubt in r["doubts"]]
+    found = []
+    for name, record in machine.records.items():
+        devices = record["machine"]["devices"]
+        on_cpu = [backend for backend, device in devices.items() if device.startswith("cpu")]
+        doubts = list(record["doubts"])
+        if 0 < len(on_cpu) < len(devices):
+            doubts.append(
+                f"{answers.joined(on_cpu)} computed on a CPU and the others on a GPU, so devices "
+                "are compared and not backends"
+            )
+        found += [f"{doubt} ({name})" for doubt in doubts]
+    return found
