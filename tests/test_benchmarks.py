@@ -507,7 +507,7 @@ def test_the_table_of_serving_says_what_the_record_says():
     assert text.endswith("Doubtful: the machine was busy.\n\nLeft out:\n\n- `litert`: no such\n")
 
 
-def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
+def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
     results = run.ROOT / "results"
     for record in results.glob("*.json"):
         (tmp_path / record.name).write_bytes(record.read_bytes())
@@ -515,8 +515,8 @@ def test_committed_tables_and_the_figure_are_those_of_the_records(tmp_path):
     assert {path.name for path in (tmp_path / "tables").iterdir()} >= {"step_time.tex", "scale.md"}
     for name in (f"tables/{path.name}" for path in (tmp_path / "tables").iterdir()):
         assert (tmp_path / name).read_text() == (results / name).read_text(), f"run {name} again"
-    figure = "figures/step_time.svg"
-    assert (tmp_path / figure).read_bytes() == (results / figure).read_bytes()
+    for name in (f"figures/{path.name}" for path in (tmp_path / "figures").glob("*.svg")):
+        assert (tmp_path / name).read_bytes() == (results / name).read_bytes(), f"run {name} again"
 
 
 @pytest.mark.backend

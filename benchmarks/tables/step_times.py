@@ -107,7 +107,7 @@ def latex_section(record: SuiteRecord, name: str) -> str:
 def plain(record: SuiteRecord) -> str:
     """Return a line for each training step, the fastest first, and the device above them."""
     lines = [
-        f"{row['framework']:<12}{row['name']:<36}{_with_quartiles(row, 1):>24} ms/step"
+        f"{row['framework']:<12}{row['name']:<36}{with_quartiles(row, 1):>24} ms/step"
         f"  n = {row['unit_time_ms']['n']}"
         for row in training(record)
     ]
@@ -140,31 +140,43 @@ def step_gflop(record: SuiteRecord) -> float:
     return max(map(float, steps))
 
 
-def best_gflops(record: SuiteRecord) -> float:
-    """Return the best rate of float32 matrix products in any process, in GFLOP/s."""
-    return max(float(rate) for row in training(record) for rate in row["matmul_gflops"])
+def best_gflops(record: SuiteRecord, precision: str = "float32") -> float | None:
+    """Return the best rate of matrix products in any process, in GFLOP/s.
+
+    Args:
+      record: its content.
+      precision: "float32" or "mixed_bfloat16", whose rate older records lack: then it is None.
+    """
+    measured = "matmul_gflops" if precision == "float32" else "bfloat16_gflops"
+    rates = [rate for row in training(record) for rate in row.get(measured) or ()]
+    return max((float(rate) for rate in rates if rate is not None), default=None)
+
+
+def limit_ms(record: SuiteRecord, row: SubjectTimes) -> float | None:
+    """Return the time of a step's products alone, at the best rate in the precision of a row."""
+    rate = best_gflops(record, row["precision"])
+    gflop = float(row["gflop_per_round"]) / row["units_per_round"]
+    return None if rate is None else 1e3 * gflop / rate
 
 
 def training_cells(record: SuiteRecord) -> list[list[str]]:
     """Return the cells of `TRAINING_COLUMNS`, row by row."""
     rows = training(record)
-    fit_ms = {row["framework"]: median_ms(row) for row in rows if row["kind"] == "fit"}
+    fit_ms = {row["framework"]: median_ms(row) for row in rows if row["name"] == "model.fit"}
     best_native_ms = min((median_ms(row) for row in rows if row["kind"] == "peer"), default=None)
     cells = []
     for row in rows:
-        gflop = row["gflop_per_round"] / row["units_per_round"]
-        limit_ms = 1e3 * gflop / best_gflops(record)
+        limit = limit_ms(record, row)
         cells.append(
             [
                 row["framework"],
                 row["name"],
                 row["precision"],
                 row["jit"],
-                _with_quartiles(row, 1),
+                with_quartiles(row, 1),
                 str(row["unit_time_ms"]["n"]),
                 f"{statistics.median(row['first_call_s']):.1f}",
-                # The limit is that of float32, and bfloat16 has another.
-                f"{100 * limit_ms / median_ms(row):.0f}%" if row["precision"] == "float32" else "",
+                f"{100 * limit / median_ms(row):.0f}%" if limit else "",
                 _times_faster(fit_ms.get(row["framework"]), row),
                 _times_faster(best_native_ms, row),
             ]
@@ -180,7 +192,7 @@ def inference_cells(record: SuiteRecord) -> list[list[str]]:
             row["framework"],
             row["name"],
             f"{row['units_per_round']:,}",
-            _with_quartiles(row, row["units_per_round"]),
+            with_quartiles(row, row["units_per_round"]),
             str(row["unit_time_ms"]["n"]),
             f"{1e3 / median_ms(row):,.0f}",
             _times_faster(_reference_ms(row, rows), row),
@@ -202,7 +214,8 @@ def _task(row: SubjectTimes) -> str:
     return str(row["name"]).partition(",")[0]
 
 
-def _with_quartiles(row: SubjectTimes, units: int) -> str:
+def with_quartiles(row: SubjectTimes, units: int) -> str:
+    """Return the median and the quartiles of the time of some units, in ms."""
     times = row["unit_time_ms"]
     values = (units * times[name] for name in ("median", "first_quartile", "third_quartile"))
     return "{:.1f} [{:.1f}, {:.1f}]".format(*values)
@@ -212,14 +225,19 @@ def _times_faster(reference_ms: float | None, row: SubjectTimes) -> str:
     return "–" if reference_ms is None else f"{reference_ms / median_ms(row):.2f}x"  # noqa: RUF001
 
 
-def heading(record: SuiteRecord) -> str:
-    """Return the device and the sizes."""
+def device_label(record: SuiteRecord) -> str:
+    """Return the GPUs that were computed on, or else the processor."""
     devices = dict.fromkeys(record["machine"]["devices"].values())
     gpus = [device.partition(": ")[2] for device in devices if not device.startswith("cpu")]
-    device = ", ".join(gpus) or hardware.label(record["machine"])
+    return ", ".join(gpus) or hardware.label(record["machine"])
+
+
+def heading(record: SuiteRecord) -> str:
+    """Return the device and the sizes."""
+    about, threads = record["about"], record["machine"]["threads"]
     return (
-        f"{device}, {record['machine']['threads']} threads, {record['about']['embedding_dim']} "
-        f"dimensions, batch {record['about']['batch_size']}"
+        f"{device_label(record)}, {threads} threads, {about['embedding_dim']} dimensions, "
+        f"batch {about['batch_size']}"
     )
 
 
@@ -240,9 +258,7 @@ def notes(record: SuiteRecord, name: str) -> list[str]:
         f"have their batches there. The first call is {first_call}, and includes compiling."
         + _short_epochs(record),
         "float32 means 24 significant bits in every row: TF32 is switched off on every GPU. "
-        "`memory kept`: the process keeps freed memory instead of returning it to the system, as "
-        "our commands, `our step` and `our epoch` do. `model.fit` and the other native rows use "
-        "the allocator's defaults.",
+        + _memory_note(record),
     ]
     if training(record):
         texts.append(_limit_note(record))
@@ -282,10 +298,37 @@ def _short_epochs(record: SuiteRecord) -> str:
     return f" These epochs had fewer steps, since steps are slow: {', '.join(cut)}." if cut else ""
 
 
+def _memory_note(record: SuiteRecord) -> str:
+    """Return which rows keep freed memory; in older records the names of native rows say so."""
+    names = {row["name"] for row in training(record)}
+    if any(name.endswith(", memory kept") for name in names):
+        return (
+            "`memory kept`: the process keeps freed memory instead of returning it to the system, "
+            "as our commands, `our step` and `our epoch` do. `model.fit` and the other native rows "
+            "use the allocator's defaults."
+        )
+    text = (
+        "Processes of ours and of native code keep freed memory instead of returning it to the "
+        "system, as our commands do. `model.fit` uses the allocator's defaults."
+    )
+    if "model.fit, without autotuning" in names:
+        text += " `without autotuning`: `tf.data` does not adapt its threads and buffers."
+    return text
+
+
 def _limit_note(record: SuiteRecord) -> str:
     gflop, rate = step_gflop(record), best_gflops(record)
-    return (
+    if rate is None:
+        return ""
+    text = (
         f"The limit is the time of a step's matrix products alone: {gflop:.2f} GFLOP take "
         f"{1e3 * gflop / rate:.1f} ms at {rate:.0f} GFLOP/s, the best rate of float32 matrix "
         "products in any process."
     )
+    rate = best_gflops(record, "mixed_bfloat16")
+    if rate is not None:
+        text += (
+            f" That of rows in bfloat16 is {1e3 * gflop / rate:.1f} ms, at {rate:.0f} GFLOP/s, the "
+            "best rate of bfloat16 matrix products."
+        )
+    return text
