@@ -157,8 +157,8 @@ def notes(machine: Machine) -> list[str]:
     if any(memory_mb(row) is not None for row in rows):
         texts.append(
             "MB is the peak of the private memory of the process above that at the start of the "
-            "row. The memory of a GPU is not in it, nor what an earlier row of the same process left "
-            "to be used again. So it compares backends roughly, and not ways to train."
+            "row. The memory of a GPU is not in it, nor what an earlier row of the process left to "
+            "be used again. So it compares backends roughly, and not ways to train."
         )
     texts.append(
         "`against model.fit` and `against native`: how many times as fast our epoch is as that row "
