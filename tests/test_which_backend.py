@@ -83,6 +83,8 @@ def test_processes_that_are_apart_hide_a_difference_that_quartiles_show():
 def test_a_single_backend_is_not_compared():
     alone = machine_of(record(points=point(ONE_FACTOR, {"jax": 60})))
     assert answers.sentences(alone) == ["Only jax was measured, so there is nothing to compare."]
+    assert which_backend.choices(alone) == []
+    assert [row["slower"] for row in which_backend.cells(alone)] == ["–"]  # noqa: RUF001
 
 
 def test_the_table_has_the_quickest_of_each_size_first():

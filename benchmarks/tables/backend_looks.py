@@ -1,5 +1,6 @@
 """How backends and kinds are drawn, and the ticks of logarithmic axes."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ MARKERS = {"jax": "o", "tensorflow": "^", "torch": "s"}
 LINES = {"ours": "-", "fit": "--", "peer": ":"}
 # Each kind has dots of its own too, since categories are not joined by lines.
 _FILLS = {"ours": "full", "fit": "left", "peer": "full"}
+_TITLE_LETTERS = 110  # of a line
 _NICE = [digit * 10.0**power for digit in (1, 3, 2, 5, 7, 1.5) for power in range(-3, 7)]
 
 
@@ -65,7 +67,11 @@ def stacked(titles: Sequence[str], heights: Sequence[float]) -> tuple[Figure, li
     figure = Figure(figsize=(TEXT_INCHES, sum(heights)), layout="constrained")
     parts = list(figure.subfigures(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0])
     for part, title in zip(parts, titles, strict=True):
-        part.suptitle(title)
+        lines = (
+            textwrap.fill(line, _TITLE_LETTERS, break_on_hyphens=False)
+            for line in title.splitlines()
+        )
+        part.suptitle("\n".join(lines))
     return figure, parts
 
 

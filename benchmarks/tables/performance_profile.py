@@ -4,7 +4,6 @@ Dolan and More, "Benchmarking optimization software with performance profiles", 
 Programming 91, 2002. https://doi.org/10.1007/s101070100263
 """
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from benchmarks.tables.step_times import median_ms
 from research.evaluation import figure_style, figures
 from research.evaluation.figure_style import GREY
 
-_ROW_INCHES, _PLOT_INCHES, _LONGEST_TITLE = 2.6, 1.9, 95
+_ROW_INCHES, _PLOT_INCHES = 2.6, 1.9
 _ROOM = 1.03  # to the right of the last step
 _TICKS = (1, 2, 1.5, 1.2, 3, 5, 1.1, 1.3, 10, 20, 50, 100, 1.7, 1.4, 2.5, 4, 7)
 
@@ -54,7 +53,7 @@ def draw(machines: Sequence[Machine], stem: Path) -> None:
       machines: a row of panels for each.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
-    titles = [textwrap.shorten(machine.name, _LONGEST_TITLE) for machine in machines]
+    titles = [machine.name for machine in machines]
     figure, parts = stacked(titles, [_ROW_INCHES] * len(machines))
     for part, machine in zip(parts, machines, strict=True):
         ratios = profile(machine)

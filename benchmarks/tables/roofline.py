@@ -4,7 +4,6 @@ Williams, Waterman and Patterson, "Roofline: an insightful visual performance mo
 architectures", Communications of the ACM 52(4), 2009. https://doi.org/10.1145/1498765.1498785
 """
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from benchmarks.tables.step_times import SubjectTimes, best_gflops, median_ms, t
 from research.evaluation import figure_style, figures
 from research.evaluation.figure_style import BLACK, GREY, Label, label_points
 
-_PANEL_INCHES, _PLOT_INCHES, _LONGEST_TITLE = 4.0, (6.0, 2.7), 95
+_PANEL_INCHES, _PLOT_INCHES = 4.0, (6.0, 2.7)
 _KINDS = {"ours": "ours", "fit": "model.fit", "peer": "native"}
 _ROOM = 1.6  # around what is drawn, as a factor
 _SIZE_OF_BFLOAT16 = 6.0
@@ -109,7 +108,7 @@ def draw(machines: Sequence[Machine], stem: Path) -> None:
       machines: as `drawable` returns them.
       stem: the path without its suffix; `.svg` and `.png` are written.
     """
-    titles = [textwrap.shorten(machine.name, _LONGEST_TITLE) for machine in machines]
+    titles = [machine.name for machine in machines]
     figure, parts = stacked(titles, [_PANEL_INCHES] * len(machines))
     panels = []
     for part, machine in zip(parts, machines, strict=True):

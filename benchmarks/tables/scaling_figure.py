@@ -1,6 +1,5 @@
 """Figures of what a step costs at each size: texts a second, and memory."""
 
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +25,6 @@ from research.evaluation.figure_style import GREY, Label, label_ends
 _COLUMNS, _ROW_INCHES, _REST_INCHES = 2, 2.0, 0.6
 _PLOT_INCHES = 2.4, 1.4  # of a panel, without labels
 _CATEGORIES = ("model", "interaction")
-_LONGEST_TITLE = 95
 _MOST_TIMES = 6  # between values on an axis that begins at 0; beyond it the axis is logarithmic
 _HEADROOM = 1.06
 _MOST_TICKS = 5  # beside each other
@@ -87,10 +85,7 @@ def draw(machines: Sequence[Machine], quantity: Quantity, stem: Path) -> None:
     """
     rows = [-(-len(_known_axes(machine, quantity)) // _COLUMNS) for machine in machines]
     heights = [_REST_INCHES + _ROW_INCHES * number for number in rows]
-    titles = [
-        f"{textwrap.shorten(machine.name, _LONGEST_TITLE)}\nwhiskers: {quantity.whiskers}"
-        for machine in machines
-    ]
+    titles = [f"{machine.name}\nwhiskers: {quantity.whiskers}" for machine in machines]
     _, parts = stacked(titles, heights)
     to_label = []
     for part, machine in zip(parts, machines, strict=True):

@@ -54,7 +54,7 @@ def draw(records: Sequence[SuiteRecord], stem: Path) -> None:
         rows = training(record)[::-1]
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.set_yticks(range(len(rows)), [f"{row['framework']}: {row['name']}" for row in rows])
-        axes.set_title(textwrap.fill(heading(record), _TITLE_LETTERS))
+        axes.set_title(textwrap.fill(heading(record), _TITLE_LETTERS, break_on_hyphens=False))
         axes.set_xlabel(note, fontsize=_NOTE_POINTS)
         axes.grid(visible=False, axis="y")
         (_draw_dots if _is_wide(record) else _draw_bars)(axes, rows)

@@ -52,11 +52,12 @@ def _section(machine: Machine) -> str:
     rows = cells(machine)
     doubts = [f"**Doubtful:** {doubt}.\n" for doubt in _doubts(machine)]
     answer = [f"- {sentence}\n" for sentence in answers.sentences(machine)]
-    short = markdown.table(_SHORT_COLUMNS, list(map(list, choices(machine))), _SHORT_COLUMNS)
+    chosen = list(map(list, choices(machine)))
+    short = [markdown.table(_SHORT_COLUMNS, chosen, _SHORT_COLUMNS)] if chosen else []
     columns = list(_COLUMNS.values())
     table = markdown.table(columns, [list(row.values()) for row in rows], _TEXT_COLUMNS)
     texts = "".join(f"- {note}\n" for note in notes(machine))
-    return "\n".join([f"## {machine.name}\n", *doubts, "".join(answer), short, table, texts])
+    return "\n".join([f"## {machine.name}\n", *doubts, "".join(answer), *short, table, texts])
 
 
 def _latex_table(machine: Machine) -> str:
@@ -78,9 +79,14 @@ def _latex_table(machine: Machine) -> str:
 
 
 def choices(machine: Machine) -> list[tuple[str, str, str]]:
-    """Return for each size which backend to take, and what the others take of its time."""
+    """Return for each size which backend to take, and what the others take of its time.
+
+    Sizes with a single backend are left out.
+    """
     found = []
     for one in machine.comparisons:
+        if len(one.rows["ours"]) == 1:
+            continue
         leaders = one.leaders()
         others = [
             f"{name} {_factor(one.times_slower(name))}"
@@ -119,6 +125,8 @@ def _cells(comparison: Comparison, backend: str, title: str) -> dict[str, str]:
 
 
 def _slower(comparison: Comparison, backend: str) -> str:
+    if len(comparison.rows["ours"]) == 1:
+        return _MISSING
     if backend == comparison.ranked()[0]:
         return "quickest"
     is_tie = backend in comparison.leaders()
@@ -149,7 +157,8 @@ def notes(machine: Machine) -> list[str]:
     if any(memory_mb(row) is not None for row in rows):
         texts.append(
             "MB is the peak of the private memory of the process above that at the start of the "
-            "row. The memory of a GPU is not in it."
+            "row. The memory of a GPU is not in it, nor what an earlier row of the process left to "
+            "be used again. So it compares backends roughly, and not ways to train."
         )
     texts.append(
         "`against model.fit` and `against native`: how many times as fast our epoch is as that row "
