@@ -1,13 +1,13 @@
 """Makes tables and a figure from the records of the benchmarks: `python -m benchmarks.table`.
 
 Nothing is measured here. `results/benchmarks/*.json` become `tables/step_time` (.md, and .tex for
-booktabs) and `figures/step_time` (.svg and .png) in `results/`. `results/scale.json` and
-`results/serving.json`, if they exist, become `tables/scale.md` and `tables/serving.md`.
+booktabs) and `figures/step_time` (.svg and .png) in `results/`. `scale.json`, `serving.json` and
+`time_to_accuracy.json` there, if they exist, become pages in `tables/`.
 """
 
 from pathlib import Path
 
-from benchmarks.tables import scale, serving, step_time_figure, step_times
+from benchmarks.tables import scale, serving, step_time_figure, step_times, time_to_accuracy
 from research.files import atomic
 from research.processes import command
 
@@ -30,7 +30,8 @@ def main(records: Path = Path("results/benchmarks"), results: Path = Path("resul
     _write(results / "tables" / "step_time.md", "\n".join(["# Step times\n", *sections]))
     sections = [step_times.latex_section(record, name) for name, record in contents.items()]
     _write(results / "tables" / "step_time.tex", "\n".join(sections))
-    for name, page in (("scale", scale.page), ("serving", serving.page)):
+    pages = {"scale": scale.page, "serving": serving.page}
+    for name, page in (pages | {"time_to_accuracy": time_to_accuracy.page}).items():
         path = results / f"{name}.json"
         if path.exists():
             _write(results / "tables" / f"{name}.md", page(atomic.read_json(path)))

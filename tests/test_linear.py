@@ -210,6 +210,16 @@ def test_a_single_class_is_refused():
         fit(np.full((4, 3), 2, "int32"), np.zeros(4, "int32"))
 
 
+def test_scores_are_computed_without_keras():
+    token_ids, labels = texts()
+    token_ids[3] = 0  # a text without words
+    fitted = fit(token_ids, labels)
+    for length in (150, 64, 1):
+        found = linear.scores(fitted, token_ids[:, :length])
+        assert found.shape == (len(labels), CLASSES)
+        np.testing.assert_allclose(found, scores_by_hand(fitted, token_ids[:, :length]), atol=1e-12)
+
+
 @pytest.mark.backend
 def test_the_layer_computes_the_same_scores():
     from keras import ops

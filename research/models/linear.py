@@ -128,6 +128,32 @@ def fit(
     )
 
 
+def scores(classifier: LinearClassifier, token_ids: np.ndarray) -> np.ndarray:
+    """Return the score of each class, float64[examples, classes], without Keras.
+
+    `research.models.expert_layers.LinearScores` computes the same.
+
+    Args:
+      classifier: from `fit`.
+      token_ids: int32[examples, sequence_length].
+    """
+    words = _counts(np.where(token_ids < _SPECIAL, 0, token_ids), len(classifier.idf))
+    pairs = _counts(pair_ids(token_ids), PAIR_PLACES + 1)
+    of_words = _weighted(words, classifier.idf) @ classifier.weights
+    of_pairs = _weighted(pairs, classifier.pair_idf) @ classifier.pair_weights
+    found: np.ndarray = of_words + of_pairs + classifier.bias
+    return found
+
+
+def _weighted(counts: "scipy.sparse.csr_matrix", idf: np.ndarray) -> "scipy.sparse.csr_matrix":
+    """Return (1 + ln count) * idf with each text scaled to length 1, like `_tfidf`."""
+    tfidf = counts.copy()
+    tfidf.data = (1 + np.log(counts.data)) * idf[counts.indices]
+    length = np.sqrt(np.asarray(tfidf.multiply(tfidf).sum(axis=1)).ravel())
+    tfidf.data /= np.repeat(np.where(length == 0, 1, length), np.diff(tfidf.indptr))
+    return tfidf
+
+
 def pair_ids(token_ids: np.ndarray) -> np.ndarray:
     """Return the places of pairs of neighbouring words, int32[examples, sequence_length].
 
