@@ -223,6 +223,7 @@ def test_the_whole_model_stops_at_the_accuracy():
 
 
 @pytest.mark.backend
+@pytest.mark.slow
 def test_what_is_never_reached_trains_as_the_command_does(tmp_path):
     measured = benchmark.measure(BACKEND, TINY, 5, 1.5)
     assert not measured["reached"]
