@@ -53,6 +53,7 @@ def main(
     runs: int = 3,
     cores: int = 2,
     tiny: bool = False,
+    news20: Path | None = None,
     record: Path | None = None,
     only: str | None = None,
     corpus: str = TINY,
@@ -65,6 +66,7 @@ def main(
       runs: how often each contender runs, with the seeds 0, 1, 2 and so on.
       cores: how many to use.
       tiny: take made-up texts, to see that everything runs; the times mean nothing.
+      news20: the archive news20.tar.gz; by default it is fetched.
       record: the JSON file to write; by default results/time_to_accuracy.json, with --tiny
         runs/benchmarks/time_to_accuracy.json.
       only: run only this contender, in this process, and print the result as JSON: scikit-learn,
@@ -74,7 +76,7 @@ def main(
       target: of --only, the accuracy to reach.
     """
     if only is not None:
-        print(json.dumps(measure(only, corpus, seed, target)))
+        print(json.dumps(measure(only, corpus, seed, target, news20)))
         return
     if runs < 1:
         raise ValueError(f"expected --runs of 1 or more, received {runs}; use 3")
@@ -82,10 +84,11 @@ def main(
     started, all_cores, cores_used = _now(), provenance.cpu_cores(), machine.use_cores(cores)
     os.environ.update(machine.settings(cores))
     names = [TINY] if tiny else list(EXPERIMENTS)
-    about = {name: _about(name) for name in names}  # also downloads what is missing
+    about = {name: _about(name, news20) for name in names}  # also downloads what is missing
     load_before = machine.load_average() if tiny else machine.wait_until_quiet(cores)
     for name in names:
-        about[name]["target"] = _in_a_process(SVM, name, 0, 0.0)["checks"][-1]["accuracy"]
+        fitted = _in_a_process(SVM, name, 0, 0.0, news20)
+        about[name]["target"] = fitted["checks"][-1]["accuracy"]
 
     jobs = [
         (name, contender, seed)
@@ -98,7 +101,7 @@ def main(
     for number, place in enumerate(order, start=1):
         name, contender, of_run = jobs[place]
         print(f"[{number}/{len(jobs)}] {name}: {contender}, seed {of_run}", flush=True)
-        rows[place] = _row(contender, name, of_run, about[name]["target"])
+        rows[place] = _row(contender, name, of_run, about[name]["target"], news20)
     in_order = [rows[place] for place in range(len(jobs))]
     content = {
         "method": {
@@ -125,19 +128,24 @@ def main(
         )
 
 
-def _row(contender: str, corpus: str, seed: int, target: float) -> dict[str, Any]:
+def _row(
+    contender: str, corpus: str, seed: int, target: float, news20: Path | None
+) -> dict[str, Any]:
     """Return a row of the record. That of a process that failed has the reason instead of times."""
     row = {"corpus": corpus, "contender": contender, "seed": seed, "target": target}
     try:
-        return row | _in_a_process(contender, corpus, seed, target)
+        return row | _in_a_process(contender, corpus, seed, target, news20)
     except ChildFailed as error:
         return row | {"failed": error.reason}
 
 
-def _in_a_process(contender: str, corpus: str, seed: int, target: float) -> dict[str, Any]:
+def _in_a_process(
+    contender: str, corpus: str, seed: int, target: float, news20: Path | None
+) -> dict[str, Any]:
     backend = contender if contender in backends.BACKENDS else backends.installed()[0]
     arguments = ["-m", "benchmarks.time_to_accuracy", "--only", contender, "--corpus", corpus]
     arguments += ["--seed", str(seed), "--target", repr(target)]
+    arguments += ["--news20", str(news20)] if news20 else []
     started = time.perf_counter()
     printed = run_python(arguments, {"KERAS_BACKEND": backend}, timeout_s=HANG_S)
     process_s = time.perf_counter() - started
@@ -152,9 +160,9 @@ def _now() -> str:
 # --- the texts -----------------------------------------------------------------------------------
 
 
-def _about(name: str) -> dict[str, Any]:
+def _about(name: str, news20: Path | None) -> dict[str, Any]:
     """Return what a record says about a corpus, and fetch the corpus and the vectors."""
-    corpus, config = _corpus(name), _config(name)
+    corpus, config = _corpus(name, news20), _config(name, news20)
     return {
         "digest": corpus.digest,
         "experiment": EXPERIMENTS.get(name),
@@ -167,20 +175,21 @@ def _about(name: str) -> dict[str, Any]:
     }
 
 
-def _config(name: str) -> Config:
+def _config(name: str, news20: Path | None = None) -> Config:
     """Return the options of the model for a corpus."""
     if choose("--corpus", name, [*EXPERIMENTS, TINY]) != TINY:
-        return experiments.get(EXPERIMENTS[name])
+        config = experiments.get(EXPERIMENTS[name])
+        return replace(config, corpus_path=news20) if name == "news20" else config
     best = experiments.get("best")
     return replace(best, vectors="random.8d", vocabulary_size=100, sequence_length=30, epochs=2)
 
 
-def _corpus(name: str) -> Corpus:
+def _corpus(name: str, news20: Path | None = None) -> Corpus:
     """Return a corpus, whose train and validation are what is learned from and what is held out.
 
     Where the experiment scores validation, a tenth of train is held out instead.
     """
-    config = _config(name)
+    config = _config(name, news20)
     corpus = _made_up() if name == TINY else corpora.load(config.corpus_source)
     learned, held_out = train.divide(corpus, config)
     return replace(corpus, splits={"train": learned, "validation": held_out})
@@ -204,7 +213,9 @@ def _made_up() -> Corpus:
 # --- a process -----------------------------------------------------------------------------------
 
 
-def measure(contender: str, name: str, seed: int, target: float) -> dict[str, Any]:
+def measure(
+    contender: str, name: str, seed: int, target: float, news20: Path | None = None
+) -> dict[str, Any]:
     """Run a contender in this process until it reaches the accuracy.
 
     Args:
@@ -212,6 +223,7 @@ def measure(contender: str, name: str, seed: int, target: float) -> dict[str, An
       name: of the corpus.
       seed: of the model, and of the linear SVM.
       target: the accuracy.
+      news20: the archive of the corpus `news20`; None to fetch it.
 
     Returns:
       `seconds` in total and in `parts`; `checks`, the accuracy after each epoch, with 0 before the
@@ -228,7 +240,8 @@ def measure(contender: str, name: str, seed: int, target: float) -> dict[str, An
             f"{contender!r}; choose one, or set KERAS_BACKEND"
         )
     keep_freed_memory()
-    corpus, config = _corpus(name), replace(_config(name), train_on="train", seed=seed)
+    corpus = _corpus(name, news20)
+    config = replace(_config(name), train_on="train", seed=seed)
     started = time.perf_counter()
     _import(contender, config)
     imports_s = time.perf_counter() - started

@@ -182,6 +182,35 @@ def test_mistakes_are_refused():
         benchmark.measure(other, TINY, 0, 0.0)
 
 
+def test_every_process_gets_the_archive(alone, tmp_path, monkeypatch):
+    given, planned = [], list(benchmark.EXPERIMENTS)
+    archive = tmp_path / "news20.tar.gz"
+    about = {"examples": {}, "train_on": "train"}
+
+    def run(arguments, environment, timeout_s):
+        options = dict(zip(arguments[2::2], arguments[3::2], strict=True))
+        given.append((options["--corpus"], options["--news20"]))
+        return json.dumps(result(1.0))
+
+    monkeypatch.setattr(benchmark, "run_python", run)
+    monkeypatch.setattr(benchmark, "_about", lambda name, news20: about | {"path": str(news20)})
+    monkeypatch.setattr(machine, "wait_until_quiet", lambda cores: 0.0)
+    path = tmp_path / "record.json"
+    benchmark.main(runs=1, cores=1, news20=archive, record=path)
+    assert sorted(given) == sorted((name, str(archive)) for name in 4 * planned)
+    assert list(json.loads(path.read_text())["corpora"]) == planned
+    assert benchmark._config("news20", archive).corpus_source.path == archive
+    assert benchmark._config("news20-bydate", archive).corpus_source.path is None
+
+
+def test_where_validation_is_scored_a_tenth_of_train_is_held_out(monkeypatch):
+    monkeypatch.setattr(benchmark.corpora, "load", lambda source: benchmark._made_up())
+    for name, learned, held_out in (("news20-bydate", 180, 60), ("news20", 162, 18)):
+        corpus = benchmark._corpus(name)
+        sizes = {split: len(texts.texts) for split, texts in corpus.splits.items()}
+        assert sizes == {"train": learned, "validation": held_out}
+
+
 def test_nothing_but_the_vectors_comes_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RESEARCH_CACHE", str(tmp_path))
     (tmp_path / "token_ids").mkdir()
