@@ -17,6 +17,7 @@ from benchmarks.tables import (
     size_figures,
     step_time_figure,
     step_times,
+    time_to_accuracy,
     which_backend,
 )
 from research.files import atomic
@@ -39,7 +40,8 @@ def main(records: Path = Path("results/benchmarks"), results: Path = Path("resul
     contents = dict(sorted(contents.items(), key=lambda item: step_times.heading(item[1])))
     _step_times(contents, results)
     _which_backend(contents, results)
-    for name, page in (("scale", scale.page), ("serving", serving.page)):
+    pages = {"scale": scale.page, "serving": serving.page}
+    for name, page in (pages | {"time_to_accuracy": time_to_accuracy.page}).items():
         path = results / f"{name}.json"
         if path.exists():
             _write(results / "tables" / f"{name}.md", page(atomic.read_json(path)))

@@ -52,6 +52,7 @@ class Data:
       class_names: by label.
       class_weights: float32[classes], how much an example counts; None for 1.
       description: the content of `data.json`, as far as it is known without the model.
+      vectors_seconds: what it took to read the vectors and look the words up.
     """
 
     token_ids: np.ndarray
@@ -63,6 +64,7 @@ class Data:
     class_names: list[str]
     class_weights: np.ndarray | None
     description: dict[str, Any]
+    vectors_seconds: float
 
 
 def train(
@@ -146,10 +148,12 @@ def prepare_data(corpus: Corpus, config: Config) -> Data:
         f"{len(token_ids):,} examples of {config.train_on}, {len(vocabulary):,} words",
         flush=True,
     )
+    started = time.perf_counter()
     vectors = word_vectors.load_vectors(config.vectors)
     embeddings, missing = word_vectors.embedding_matrix(
         vectors, vocabulary, missing=config.missing_vectors, seed=config.seed
     )
+    vectors_seconds = time.perf_counter() - started
     found = len(vocabulary) - len(missing)
     print(
         f"vectors {escape.terminal(config.vectors)}: {embeddings.shape[1]} dimensions, "
@@ -180,6 +184,7 @@ def prepare_data(corpus: Corpus, config: Config) -> Data:
         class_names=corpus.class_names,
         class_weights=weights,
         description=description,
+        vectors_seconds=vectors_seconds,
     )
 
 
@@ -224,28 +229,32 @@ def divide(corpus: Corpus, config: Config) -> tuple[Split, Split]:
 
 def build_model(config: Config, data: Data) -> "tuple[keras.Model, float]":
     """Return the model, and the seconds it took to fit its linear part, if it has one."""
-    classes = len(data.class_names)
     started = time.perf_counter()
     linear_part = None
     if registry.MODELS[config.model].has_linear_part:
-        linear_part = linear.fit(
-            np.asarray(data.token_ids),
-            data.labels,
-            classes,
-            data.embeddings,
-            config.split,
-            data.class_weights,
-        )
+        linear_part = fit_linear_part(config, data)
     seconds = time.perf_counter() - started
     model = registry.build(
         config.model,
         data.embeddings,
         config.sequence_length,
-        classes,
+        len(data.class_names),
         config.model_options,
         linear_part,
     )
     return model, seconds
+
+
+def fit_linear_part(config: Config, data: Data) -> linear.LinearClassifier:
+    """Return the linear part of a model."""
+    return linear.fit(
+        np.asarray(data.token_ids),
+        data.labels,
+        len(data.class_names),
+        data.embeddings,
+        config.split,
+        data.class_weights,
+    )
 
 
 def build_trainer(config: Config, model: "keras.Model", data: Data) -> "Trainer":
@@ -343,9 +352,8 @@ def train_epoch(
     stop: Callable[[], bool],
 ) -> dict[str, float]:
     """Train to the end of an epoch, move `position` along, and return loss and accuracy."""
-    # The order follows from the seed and the epoch, so no generator has a state to save.
     examples = len(data.labels)
-    order = np.random.default_rng((config.seed, position.epoch)).permutation(examples)
+    order = epoch_order(config.seed, position.epoch, examples)
     started = time.perf_counter() - position.seconds
     for step, running in trainer.epoch(
         data.token_ids, data.labels, order, config.batch_size, position.step
@@ -358,6 +366,14 @@ def train_epoch(
             saver.save(position, trainer.state(), None)
             raise Interrupted(f"{saved_at(position)}; {how_to_resume(saver.run)}")
     return running
+
+
+def epoch_order(seed: int, epoch: int, examples: int) -> np.ndarray:
+    """Return the order of the examples in an epoch, counted from 0, int[examples].
+
+    It follows from the seed and the epoch, so no generator has a state to save.
+    """
+    return np.random.default_rng((seed, epoch)).permutation(examples)
 
 
 def validation_scores(model: "keras.Model", data: Data, config: Config) -> dict[str, Any]:

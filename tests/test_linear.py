@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import RidgeClassifier
 
-from research.models import linear
+from research.models import linear, ridge
 
 WORDS, CLASSES = 40, 3
 
@@ -128,13 +128,13 @@ def test_the_penalty_is_the_best_at_leaving_one_text_out(monkeypatch):
     token_ids, labels = texts()
     shuffled = np.random.default_rng(3).permutation(labels)
     chosen = []
-    regression = RidgeClassifier
+    regression = ridge.fit
 
-    def noted(alpha, **options):
-        chosen.append(alpha / 1.6)
-        return regression(alpha, **options)
+    def noted(features, targets, penalty, weights):
+        chosen.append(penalty / 1.6)
+        return regression(features, targets, penalty, weights)
 
-    monkeypatch.setattr("sklearn.linear_model.RidgeClassifier", noted)
+    monkeypatch.setattr(ridge, "fit", noted)
     fit(token_ids, labels)
     fit(token_ids, shuffled)  # nothing can be learned, so the less the better
     assert chosen == pytest.approx([0.1, 1.0])
@@ -208,6 +208,16 @@ def test_a_class_without_texts_is_never_preferred():
 def test_a_single_class_is_refused():
     with pytest.raises(ValueError, match="at least two classes, received 4 texts of one class"):
         fit(np.full((4, 3), 2, "int32"), np.zeros(4, "int32"))
+
+
+def test_scores_are_computed_without_keras():
+    token_ids, labels = texts()
+    token_ids[3] = 0  # a text without words
+    fitted = fit(token_ids, labels)
+    for length in (150, 64, 1):
+        found = linear.scores(fitted, token_ids[:, :length])
+        assert found.shape == (len(labels), CLASSES)
+        np.testing.assert_allclose(found, scores_by_hand(fitted, token_ids[:, :length]), atol=1e-12)
 
 
 @pytest.mark.backend

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy  # loads its parts when they are used
 
+from research.models import ridge
+
 MOST_COUNTS = 64
 """A word counts at most this often in a text; a power of two."""
 
@@ -29,6 +31,7 @@ _ODDS, _SMOOTHING = 0.07, 10_000.0
 _PENALTIES = (0.1, 0.3, 1.0)
 
 _MOST_LEFT_OUT = 4_000  # texts of which the penalty is chosen; time grows with the cube
+_FREQUENT = 0.05  # of these texts; only speed depends on it
 
 _SPECIAL = 2  # padding and [UNK] are no words
 
@@ -128,6 +131,32 @@ def fit(
     )
 
 
+def scores(classifier: LinearClassifier, token_ids: np.ndarray) -> np.ndarray:
+    """Return the score of each class, float64[examples, classes], without Keras.
+
+    `research.models.expert_layers.LinearScores` computes the same.
+
+    Args:
+      classifier: from `fit`.
+      token_ids: int32[examples, sequence_length].
+    """
+    words = _counts(np.where(token_ids < _SPECIAL, 0, token_ids), len(classifier.idf))
+    pairs = _counts(pair_ids(token_ids), PAIR_PLACES + 1)
+    of_words = _weighted(words, classifier.idf) @ classifier.weights
+    of_pairs = _weighted(pairs, classifier.pair_idf) @ classifier.pair_weights
+    found: np.ndarray = of_words + of_pairs + classifier.bias
+    return found
+
+
+def _weighted(counts: "scipy.sparse.csr_matrix", idf: np.ndarray) -> "scipy.sparse.csr_matrix":
+    """Return (1 + ln count) * idf with each text scaled to length 1, like `_tfidf`."""
+    tfidf = counts.copy()
+    tfidf.data = (1 + np.log(counts.data)) * idf[counts.indices]
+    length = np.sqrt(np.asarray(tfidf.multiply(tfidf).sum(axis=1)).ravel())
+    tfidf.data /= np.repeat(np.where(length == 0, 1, length), np.diff(tfidf.indptr))
+    return tfidf
+
+
 def pair_ids(token_ids: np.ndarray) -> np.ndarray:
     """Return the places of pairs of neighbouring words, int32[examples, sequence_length].
 
@@ -189,19 +218,19 @@ def _regression(
       The coefficients, float64[features, classes], and the intercepts, float64[classes]. A class
       without a text has -1 as its score for any text.
     """
-    from sklearn.linear_model import RidgeClassifier  # lazily: it takes seconds
-
     # The features are as if scaled to a mean square of 1.
     penalty = features.square * _best_penalty(features, labels)
-    regression = RidgeClassifier(alpha=penalty, solver="sparse_cg", max_iter=100, tol=1e-3)
     dense = scipy.sparse.csr_matrix(features.dense)
     together = scipy.sparse.hstack([features.sparse, dense]).tocsr()
-    regression.fit(together, labels, sample_weight=text_weights)
-    found, intercepts = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:  # of two classes, scikit-learn keeps the second
+    present, places = np.unique(labels, return_inverse=True)
+    targets = 2 * np.eye(len(present))[places] - 1
+    if len(present) == 2:  # the scores of the first are those of the second, negated
+        targets = targets[:, 1:]
+    found, intercepts = ridge.fit(together, targets, penalty, text_weights)
+    if len(present) == 2:
         found, intercepts = np.vstack([-found, found]), np.concatenate([-intercepts, intercepts])
     coefficients, bias = np.zeros((found.shape[1], classes)), np.full(classes, -1.0)
-    coefficients[:, regression.classes_], bias[regression.classes_] = found.T, intercepts
+    coefficients[:, present], bias[present] = found.T, intercepts
     return coefficients, bias
 
 
@@ -213,17 +242,26 @@ def _best_penalty(features: _Features, labels: np.ndarray) -> float:
     Regularized Least Squares", http://hdl.handle.net/1721.1/37318.
     """
     drawn = np.random.default_rng(0).permutation(len(labels))[:_MOST_LEFT_OUT]
-    sparse, dense = features.sparse[drawn], features.dense[drawn]
-    products = ((sparse @ sparse.T).toarray() + dense @ dense.T).astype("float32")
+    sparse, dense = features.sparse[drawn], features.dense[drawn].astype("float32")
+    # Dense products are quicker for what many texts have, and sparse ones for the rest.
+    by_column = sparse.tocsc()
+    is_frequent = np.diff(by_column.indptr) > _FREQUENT * len(drawn)
+    frequent = by_column[:, is_frequent].toarray().astype("float32")
+    rare = by_column[:, ~is_frequent].tocsr()
+    products = (rare @ rare.T).toarray().astype("float32")
+    products += frequent @ frequent.T + dense @ dense.T
     products /= features.square
     targets = 2 * np.eye(labels.max() + 1, dtype="float32")[labels[drawn]] - 1
     targets -= targets.mean(axis=0)
 
     def error(penalty: float) -> float:
-        inverse = scipy.linalg.inv(
-            products + penalty * np.eye(len(drawn), dtype="float32"), assume_a="pos"
+        # The inverse is the product of half and its transpose. Its diagonal needs no more.
+        lower = scipy.linalg.cholesky(
+            products + penalty * np.eye(len(drawn), dtype="float32"), lower=True
         )
-        left_out = inverse @ targets / np.diag(inverse)[:, None]
+        half, _ = scipy.linalg.lapack.strtri(lower, lower=1, overwrite_c=1)
+        diagonal = np.einsum("ij,ij->j", half, half)
+        left_out = half.T @ (half @ targets) / diagonal[:, None]
         return float((left_out**2).mean())
 
     return min(_PENALTIES, key=error)
