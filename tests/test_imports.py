@@ -392,6 +392,7 @@ WITHOUT_TENSORFLOW = """
     run = train.train("tiny", config, Path(sys.argv[3]) / "warm")
     predict.main(run, ("some words", "others"))
     assert not any(name.startswith("tensorflow.") for name in sys.modules)
+    assert not {"sklearn", "pandas", "IPython", "torch._dynamo"} & sys.modules.keys()
     import keras
 
     print(f"{keras.backend.backend()} wrote {(run / 'checkpoint' / 'index.json').exists()}")
