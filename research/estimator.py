@@ -97,6 +97,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         """
         config = self._config()
         corpus, classes = in_memory.corpus(X, y)
+        backends.select()
+        import keras  # noqa: F401  (all of it, which `train` would not: the caller may use it too)
+
         with tempfile.TemporaryDirectory() as folder:
             run = train(self.experiment, config, Path(folder, "run"), corpus=corpus)
             self.run_ = _read(run)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 import research
 from research.data import csv_files, line_streams
-from research.processes import command, escape
+from research.processes import backends, command, escape, lean_keras
 from research.processes.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def main(
     _check_delimiter(delimiter, input_path)
     if input_path is None and output_path is None:
         _check_texts(texts)
-        classifier = research.load(run, checkpoint)
+        classifier = _load(run, checkpoint)
         for batch in _batches(texts):
             for text, labels in zip(batch, _labels(classifier, batch, top, threshold), strict=True):
                 label = labels[0][0]
@@ -80,7 +80,7 @@ def main(
         extras = [*texts, *["--top"] * (top > 1), *["--explain"] * explain, *["--json"] * as_json]
         source, target = _check_files(input_path, output_path, extras)
         labelled_tables.check_paths(source, target)
-        classifier = research.load(run, checkpoint)
+        classifier = _load(run, checkpoint)
 
         def label_rows(of_rows: list[str]) -> _Labels:
             labels = _labels(classifier, of_rows, 1, threshold)
@@ -88,6 +88,12 @@ def main(
 
         rows = labelled_tables.write(source, target, text_column, label_rows, delimiter)
         print(f"written to {escape.terminal(target)}: {rows:,} rows")
+
+
+def _load(run: Path, checkpoint: Literal["best", "last"]) -> "Classifier":
+    backends.select()
+    lean_keras.load()
+    return research.load(run, checkpoint)
 
 
 def _check_numbers(top: int, threshold: float) -> None:

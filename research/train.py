@@ -21,7 +21,7 @@ from research.data import corpora, doubts, splits, tokens, word_vectors
 from research.data.corpora import Corpus, Split
 from research.evaluation import metrics
 from research.models import linear, registry
-from research.processes import backends, command, escape
+from research.processes import backends, command, escape, lean_keras
 from research.processes.memory import keep_freed_memory
 from research.processes.stopping import StopRequest
 from research.training import checkpoints, class_balance, epochs, run_folder
@@ -95,9 +95,8 @@ def train(
         has_begun = run_folder.has_begun(run, resume)
         if has_begun:
             check_same_options(run, config)
-        # Lazily, because Matplotlib and Keras take seconds.
-        from research.evaluation import figures
-        from research.training.devices import device_name
+        lean_keras.load()
+        from research.training.devices import device_name  # after the backend is settled
 
         if resume and not has_begun:  # lets schedulers always pass --resume
             print(f"no run in {escape.terminal(run)} yet, so this begins one")
@@ -125,6 +124,8 @@ def train(
         )
         saver.write_inputs()
         history = fit(trainer, data, config, saver, position, stop)
+        from research.evaluation import figures  # lazily: it imports Matplotlib
+
         figures.learning_curves(history, run / "learning_curves")
     best = epochs.best(history, config.monitor)
     print(f"best validation accuracy: {best['validation_accuracy']:.4f}, epoch {best['epoch']}")

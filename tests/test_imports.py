@@ -1,4 +1,4 @@
-"""Who may import whom, when Keras may be imported, and that JAX and PyTorch need no TensorFlow."""
+"""Who may import whom, when Keras may be imported and with what, and who needs no TensorFlow."""
 
 import ast
 import os
@@ -9,12 +9,15 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import research
+from research import train
+from research.config import Config
 from research.data import corpora, tokens
 from research.data.corpora import CorpusSource
-from research.processes import backends
+from research.processes import backends, lean_keras
 
 PACKAGE = Path(research.__file__).parent
 ROOT = PACKAGE.parent
@@ -38,7 +41,14 @@ KERAS_AT_THE_TOP = {
     "training.trainer",
 }
 # The others import it in functions, after `backends.select()`.
-KERAS_IN_FUNCTIONS = {"data.tokens", "models.registry", "serving.formats", "training.quantities"}
+KERAS_IN_FUNCTIONS = {
+    "data.tokens",
+    "estimator",
+    "models.registry",
+    "processes.lean_keras",
+    "serving.formats",
+    "training.quantities",
+}
 # Layers ask only where the quickest form of a computation differs.
 ASKS_FOR_THE_BACKEND = {"models.layers", *(m for m in KERAS_AT_THE_TOP if "training" in m)}
 BACKENDS_IN_FUNCTIONS = {
@@ -46,6 +56,7 @@ BACKENDS_IN_FUNCTIONS = {
     "training.inference": {"jax", "torch", "tensorflow"},
     "training.trainer": {"jax", "torch", "tensorflow"},
     "data.tokens": {"tensorflow"},
+    "processes.lean_keras": {"torch"},
     "serving.formats": {"torch", "tensorflow"},  # what a format is made of
     "serving.runtimes": {"torch", "tensorflow", "keras"},  # what it runs on
 }
@@ -245,6 +256,121 @@ def test_help_imports_nothing_slow(command):
     assert slow == "[]"
 
 
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return train.train("tiny", Config(**tiny | {"model": "wide-deep", "epochs": 1}), folder)
+
+
+LABEL = """
+    import contextlib, os, sys
+    from pathlib import Path
+
+    import numpy as np
+
+    if sys.argv[3] == "all":
+        from research.processes import backends
+
+        backends.select()
+        import keras
+
+    from research import predict
+
+    with contextlib.redirect_stdout(sys.stderr):
+        predict.main(Path(sys.argv[1]), ("the rocket is in orbit",))
+    optional = {"sklearn", "matplotlib", "pandas", "IPython", "torch._dynamo"}
+    optional |= {"jax", "torch", "tensorflow"} - {os.environ["KERAS_BACKEND"]}
+    print(*sorted(optional & sys.modules.keys()))
+
+    import research, keras
+
+    texts = ["the rocket is in orbit", "salt and butter", ""]
+    drawn = keras.ops.convert_to_numpy(keras.random.normal((5,), seed=1))
+    np.savez(sys.argv[2], labels=research.load(sys.argv[1]).predict(texts), drawn=drawn)
+
+    import matplotlib.pyplot, pandas, sklearn.linear_model
+
+    assert None not in sys.modules.values()
+"""
+
+
+@pytest.mark.parametrize("backend", backends.BACKENDS)
+def test_labelling_imports_nothing_that_it_does_not_need(backend, trained, tmp_path):
+    if backend not in backends.installed():
+        pytest.skip(f"{backend} is not installed")
+
+    def label(keras: str) -> tuple[str, dict[str, np.ndarray]]:
+        imported = run(LABEL, trained, tmp_path / "answer.npz", keras, KERAS_BACKEND=backend)
+        return imported, dict(np.load(tmp_path / "answer.npz"))
+
+    imported, answers = label("lean")
+    assert imported == "\n"
+    imported, expected = label("all")
+    assert "sklearn" in imported, "Keras imports less by itself: lean_keras may go"
+    for name, values in expected.items():
+        assert answers[name].tobytes() == values.tobytes()
+
+
+def test_absent_packages_are_back_afterwards():
+    sys.modules.pop("colorsys", None)
+    with pytest.raises(ZeroDivisionError), lean_keras.absent("colorsys", "json"):
+        import json  # was imported before
+
+        assert json.loads("1") == 1
+        with pytest.raises(ModuleNotFoundError):
+            import colorsys
+        raise ZeroDivisionError
+    import colorsys
+
+    assert colorsys.rgb_to_hsv(1, 0, 0) == (0, 1, 1)
+
+
+def test_absent_leaves_what_is_imported_meanwhile():
+    import colorsys
+
+    del sys.modules["colorsys"]
+    with lean_keras.absent("colorsys"):
+        sys.modules["colorsys"] = colorsys
+    assert sys.modules["colorsys"] is colorsys
+
+
+COMPILER = """
+    import sys
+
+    import torch
+
+    from research.processes import backends, lean_keras
+
+    backends.select()
+    with lean_keras.compiler_on_demand():
+        import torch._dynamo as on_demand
+
+        @on_demand.disable()
+        def double(x):
+            "Doubles."
+            return x + x
+
+        assert double.__doc__ == "Doubles."
+        assert not hasattr(on_demand, "__file__")
+        assert "torch._dynamo.eval_frame" not in sys.modules  # its first part
+    assert "torch._dynamo" not in sys.modules
+
+    assert double(torch.ones(())) == 2
+    import torch._dynamo as compiler
+
+    assert compiler is not on_demand
+    assert compiler.__file__
+    assert on_demand.config is compiler.config
+    graphs = compiler.explain(lambda x: double(x + 1) - 1)(torch.ones(()))
+    assert graphs.graph_break_count == 1  # the compiler leaves `double` alone
+"""
+
+
+@pytest.mark.skipif("torch" not in backends.installed(), reason="PyTorch is not installed")
+def test_the_compiler_of_pytorch_is_imported_on_demand():
+    run(COMPILER, KERAS_BACKEND="torch")
+
+
 WITHOUT_TENSORFLOW = """
     import os, sys
     from pathlib import Path
@@ -266,6 +392,7 @@ WITHOUT_TENSORFLOW = """
     run = train.train("tiny", config, Path(sys.argv[3]) / "warm")
     predict.main(run, ("some words", "others"))
     assert not any(name.startswith("tensorflow.") for name in sys.modules)
+    assert not {"sklearn", "pandas", "IPython", "torch._dynamo"} & sys.modules.keys()
     import keras
 
     print(f"{keras.backend.backend()} wrote {(run / 'checkpoint' / 'index.json').exists()}")

@@ -63,6 +63,21 @@ def assert_equal(values, expected):
         np.testing.assert_array_equal(values[name], value, err_msg=name)
 
 
+def test_metrics_have_variables_before_the_model_is_called(monkeypatch, data):
+    model = average()
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "call", None)
+        trainer = Trainer(model, "adam", 0.01)
+    assert [name for name in trainer.forms() if name.startswith("metrics/")] == [
+        f"metrics/{i}"
+        for i in range(4)  # total and count, of the loss and of the accuracy
+    ]
+    assert not any(values.any() for name, values in trainer.state().items() if "metrics/" in name)
+    names = trainer.state().keys()
+    train(trainer, data)
+    assert trainer.state().keys() == names
+
+
 @pytest.mark.parametrize(
     ("build", "optimizer", "options"),
     [

@@ -199,12 +199,12 @@ def parse_vocabulary(content: bytes, path: Path) -> list[str]:
             f"line feed, received {[word[:40] for word in vocabulary[:2]]} and {rest[:40]!r}; "
             "restore the file from its run"
         )
-    longest = max(vocabulary, key=lambda word: len(word.encode()))
-    if len(set(vocabulary)) < len(vocabulary) or len(longest.encode()) > _LONGEST_WORD_BYTES:
+    longest = max(content.split(b"\n"), key=len)
+    if len(set(vocabulary)) < len(vocabulary) or len(longest) > _LONGEST_WORD_BYTES:
         raise ValueError(
             f"expected in {path} each word once, of up to {_LONGEST_WORD_BYTES:,} bytes, received "
             f"{len(vocabulary):,} words, {len(set(vocabulary)):,} distinct, the longest "
-            f"{longest[:40]!r} of {len(longest.encode()):,} bytes; restore the file from its run"
+            f"{longest.decode()[:40]!r} of {len(longest):,} bytes; restore the file from its run"
         )
     return vocabulary
 

@@ -48,8 +48,10 @@ class WideAndDeepCNN(keras.Model):
         # --- layers
         wide = LinearScores(*linear_part, name="wide")
         word_dropout = WordDropout(options.word_dropout, options.seed, name="word_dropout")
-        rows = np.concatenate([embeddings, _COLUMNS * linear_part.weights], axis=1)
-        embed = embedding_layer(rows[: options.deep_vocabulary_size], options.trainable_embeddings)
+        frequent = slice(options.deep_vocabulary_size)
+        columns = _COLUMNS * linear_part.weights[frequent]
+        rows = np.concatenate([embeddings[frequent], columns], axis=1)
+        embed = embedding_layer(rows, options.trainable_embeddings)
         convolutions = [
             layers.Conv1D(
                 _FILTERS,
@@ -91,10 +93,11 @@ class WideAndDeepCNN(keras.Model):
 
 def _without_knowledge(vocabulary_size: int, classes: int) -> LinearClassifier:
     """Return a linear part whose scores are all 0."""
+    # In float32: JAX compiles a conversion from float64 for each shape.
     return LinearClassifier(
-        idf=np.ones(vocabulary_size),
-        weights=np.zeros((vocabulary_size, classes)),
-        pair_idf=np.zeros(PAIR_PLACES + 1),
-        pair_weights=np.zeros((PAIR_PLACES + 1, classes)),
-        bias=np.zeros(classes),
+        idf=np.ones(vocabulary_size, "float32"),
+        weights=np.zeros((vocabulary_size, classes), "float32"),
+        pair_idf=np.zeros(PAIR_PLACES + 1, "float32"),
+        pair_weights=np.zeros((PAIR_PLACES + 1, classes), "float32"),
+        bias=np.zeros(classes, "float32"),
     )

@@ -55,9 +55,10 @@ class Trainer:
             jit_compile=False,  # `_compiled_step` compiles
         )
         model.optimizer.build(model.trainable_variables)
-        # Keras creates metric variables on the first batch.
-        length = model.input_shape[1] or 1
-        model.test_on_batch(np.zeros((1, length), "int32"), np.zeros(1, "int32"))
+        # Keras creates metric variables with the first scores. A call of the model, which would
+        # give some, takes seconds: JAX compiles each of its operations.
+        label, logits = np.zeros(1, "int32"), np.zeros((1, model.output_shape[-1]), "float32")
+        model.compute_metrics(None, ops.convert_to_tensor(label), ops.convert_to_tensor(logits))
         model.reset_metrics()
         self._step = _compiled_step(model, class_weights)
 
