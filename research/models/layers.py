@@ -54,13 +54,14 @@ class PooledConv1D(layers.Conv1D):
     def call(self, inputs: Any) -> Any:
         """Take float[examples, time, channels]; return float[examples, pools, filters]."""
         # Only the pools that a short input reaches are computed. Pools of padding alone are zero.
+        # Windows left over at the end are dropped by the pooling: cutting them off would copy.
         time, width = inputs.shape[1], self.kernel_size[0]
         pools = min(-(-time // self.pool_size), self.windows // self.pool_size)
         time = pools * self.pool_size + width - 1
-        inputs = _pad_end(inputs[:, :time], time)
+        inputs = _pad_end(inputs, time)
         match keras.backend.backend():
             case "jax":
-                maxima = _max_by_reshape(ops.conv(inputs, self.kernel), self.pool_size)
+                maxima = _max_by_reshape(ops.conv(inputs[:, :time], self.kernel), self.pool_size)
             case "torch":
                 maxima = self._channels_last_maxima(inputs)
             case _:
@@ -90,7 +91,7 @@ class PooledConv1D(layers.Conv1D):
 
 def _pad_end(x: Any, time: int) -> Any:
     missing = time - x.shape[1]
-    return ops.pad(x, [[0, 0], [0, missing], [0, 0]]) if missing else x
+    return ops.pad(x, [[0, 0], [0, missing], [0, 0]]) if missing > 0 else x
 
 
 def _max_by_reshape(x: Any, size: int) -> Any:
