@@ -29,10 +29,12 @@ class Effort:
 
 
 EFFORTS = {
-    # In three processes a row has 9 rounds or more, and a slow one takes 2 minutes.
+    # In two processes a row has 6 rounds or more.
     "full": Effort(
-        warm_up_s=3, timed_s=2, least_rounds=3, most_rounds=20, epoch_s=8, sees_drift=True
+        warm_up_s=2, timed_s=2, least_rounds=3, most_rounds=20, epoch_s=8, sees_drift=True
     ),
+    # A size has one process, and there are many.
+    "point": Effort(warm_up_s=0.5, timed_s=1, least_rounds=4, most_rounds=10, epoch_s=1),
     # In one process a row has 5 rounds or more, enough for quartiles, and takes 15 seconds.
     "quick": Effort(warm_up_s=0.5, timed_s=1, least_rounds=5, most_rounds=10, epoch_s=1.5),
     "tiny": Effort(

@@ -53,7 +53,6 @@ DESIGN: dict[Point, tuple[str, ...]] = {
     replace(BASE, model="wide-deep"): ("model",),
     # The tutorial's convolutions need 149 tokens, so short texts are shown with another network.
     replace(_KIM, sequence_length=100): ("interaction",),
-    replace(_KIM, sequence_length=800): ("interaction",),
     # A step with little work, where the time between operations counts most.
     replace(BASE, batch_size=32, threads=1): ("interaction",),
     # As many tokens a step as the base: does length cost more than texts?

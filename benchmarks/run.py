@@ -52,7 +52,7 @@ class Job:
 
 
 def main(
-    processes: int = 3,
+    processes: int = 2,
     embedding_dim: int = BASE.embedding_dim,
     threads: int | None = None,
     seed: int = 0,
@@ -76,7 +76,7 @@ def main(
       record: the JSON file to write; by default results/benchmarks/DEVICE-DIMENSIONSd.json.
     """
     if processes < 1:
-        raise ValueError(f"expected --processes of 1 or more, received {processes}; use 3")
+        raise ValueError(f"expected --processes of 1 or more, received {processes}; use 2")
     cores = provenance.cpu_cores()
     threads = cores if threads is None else threads
     if not 1 <= threads <= cores:
@@ -155,7 +155,7 @@ def _jobs(
     for group in together.values():
         in_order = tuple(sorted(group, key=lambda subject: subject.kind != "fit"))
         if group[0].is_point:
-            jobs.append(Job(in_order, "quick", group[0].point.threads or threads))
+            jobs.append(Job(in_order, "point", group[0].point.threads or threads))
         else:
             jobs += [Job(in_order, effort, threads)] * processes
     random.Random(seed).shuffle(jobs)
