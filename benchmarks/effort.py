@@ -34,7 +34,7 @@ EFFORTS = {
         warm_up_s=2, timed_s=2, least_rounds=3, most_rounds=20, epoch_s=8, sees_drift=True
     ),
     # A size has one process, and there are many.
-    "point": Effort(warm_up_s=0.5, timed_s=1, least_rounds=4, most_rounds=10, epoch_s=1),
+    "point": Effort(warm_up_s=0.5, timed_s=1, least_rounds=4, most_rounds=10, epoch_s=0.8),
     # In one process a row has 5 rounds or more, enough for quartiles, and takes 15 seconds.
     "quick": Effort(warm_up_s=0.5, timed_s=1, least_rounds=5, most_rounds=10, epoch_s=1.5),
     "tiny": Effort(

@@ -19,8 +19,8 @@ from research.training.trainer import Trainer
 
 TOLERANCE = 1e-4
 """The largest accepted difference in float32, relative to the largest value of an array."""
-TEXTS = 16
-"""The number of texts that are compared."""
+TOKENS = 3200
+"""How many tokens are compared, in as many texts as they fill."""
 
 
 def peer(workload: Workload, mode: str, dropout: float = 0.5) -> Any:
@@ -46,12 +46,13 @@ def differences(workload: Workload, mode: str) -> dict[str, float]:
       mode: one of the peer's `MODES`.
     """
     # The windows of real texts are often equal, above all where there is padding. Then rounding
-    # decides which is the maximum, and where the gradient goes. So words are random, and texts are
+    # decides which is the maximum, and where the gradient goes. So words are random, and tokens are
     # few: a whole batch has 600,000 maxima, and some of them would be as close by chance.
     with_vector = np.flatnonzero(workload.matrix.any(axis=1)).astype("int32")
-    size = TEXTS, workload.token_ids.shape[1]
+    length = workload.token_ids.shape[1]
+    size = max(1, TOKENS // length), length
     token_ids = np.random.default_rng(0).choice(with_vector, size)
-    labels = workload.labels[:TEXTS]
+    labels = workload.labels[: size[0]]
 
     compared = peer(workload, mode, dropout=0)
     batches = compared.put(token_ids[None], labels[None])

@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from research.models.layers import embedding_layer, logits_layer
+from research.models.layers import MaxOverTimeConv1D, embedding_layer, logits_layer
 from research.models.options import ModelOptions
 from research.models.randomness import Dropout, GlorotUniform
 
@@ -30,10 +30,9 @@ class KimCNN(keras.Model):
         # --- layers
         embed = embedding_layer(embeddings, options.trainable_embeddings)
         convolutions = [
-            layers.Conv1D(
+            MaxOverTimeConv1D(
                 _FILTERS,
                 width,
-                activation="relu",
                 kernel_initializer=GlorotUniform(options.seed, width),
                 name=f"convolution_{width}",
             )
@@ -44,13 +43,8 @@ class KimCNN(keras.Model):
         # --- functional model
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         x = embed(token_ids)
-        is_word = ops.expand_dims(ops.cast(ops.not_equal(token_ids, 0), x.dtype), -1)
-        x = ops.multiply(x, is_word)  # training may change the row of padding
-        maxima = []
-        for width, convolution in zip(_WIDTHS, convolutions, strict=True):
-            # As in Kim's own code, a window may begin with the last word. Windows that begin with
-            # padding are set to zero, and after ReLU a zero never wins the maximum.
-            windows = convolution(ops.pad(x, [[0, 0], [0, width - 1], [0, 0]]))
-            maxima.append(ops.max(ops.multiply(windows, is_word), axis=1))
+        is_word = ops.expand_dims(ops.not_equal(token_ids, 0), -1)
+        x = ops.multiply(x, ops.cast(is_word, x.dtype))  # training may change the row of padding
+        maxima = [convolution(x, is_word) for convolution in convolutions]
         x = dropout(ops.concatenate(maxima, axis=-1))
         super().__init__(token_ids, logits_layer(classes, options.seed)(x), name="kim")

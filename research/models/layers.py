@@ -11,6 +11,9 @@ from keras import layers, ops
 
 from research.models.randomness import GlorotUniform
 
+# Below every window, and finite, since not all formats of export take infinity.
+_NEVER_A_MAXIMUM = -1e30
+
 
 @keras.saving.register_keras_serializable("research")
 class Embedding(layers.Embedding):
@@ -71,13 +74,9 @@ class PooledConv1D(layers.Conv1D):
         return ops.relu(ops.add(maxima, self.bias))
 
     def _channels_last_maxima(self, x: Any) -> Any:
-        # PyTorch has a channels-last layout for two-dimensional convolutions only. Transposing our
-        # array gives that layout without a copy. Told that the channels come last, Keras would copy
-        # the array to the other layout and back.
-        x = ops.transpose(ops.expand_dims(x, 1), (0, 3, 1, 2))
-        size, layout = (1, self.pool_size), "channels_first"
-        x = ops.conv(x, ops.expand_dims(self.kernel, 0), data_format=layout)
-        x = ops.max_pool(x, size, size, data_format=layout)
+        size = (1, self.pool_size)
+        x = _channels_last_windows(x, self.kernel)
+        x = ops.max_pool(x, size, size, data_format="channels_first")
         return ops.transpose(ops.squeeze(x, 2), (0, 2, 1))
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -87,6 +86,50 @@ class PooledConv1D(layers.Conv1D):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {**super().get_config(), "pool_size": self.pool_size, "windows": self.windows}
+
+
+@keras.saving.register_keras_serializable("research")
+class MaxOverTimeConv1D(layers.Conv1D):
+    """A convolution, the maximum over all windows that begin with a word, a bias and ReLU.
+
+    As in the code of Kim 2014, a window may begin with the last word. Bias and ReLU are monotonic,
+    so they can follow the maximum, where one value of each text and filter is left.
+    """
+
+    def call(self, inputs: Any, is_word: Any) -> Any:
+        """Return float[examples, filters]; zeros for a text without words.
+
+        Args:
+          inputs: float[examples, time, channels].
+          is_word: bool[examples, time, 1], False for padding.
+        """
+        padded = ops.pad(inputs, [[0, 0], [0, self.kernel_size[0] - 1], [0, 0]])
+        if keras.backend.backend() == "torch":
+            windows = _channels_last_windows(padded, self.kernel)
+            windows = ops.transpose(ops.squeeze(windows, 2), (0, 2, 1))
+        else:
+            windows = ops.conv(padded, self.kernel)
+        maxima = ops.max(ops.where(is_word, windows, _NEVER_A_MAXIMUM), axis=1)
+        return ops.relu(ops.add(maxima, self.bias))
+
+    def compute_output_shape(self, input_shape: tuple[Any, ...], *_: Any) -> tuple[Any, ...]:
+        """Return (examples, filters)."""
+        return input_shape[0], self.filters
+
+
+def _channels_last_windows(x: Any, kernel: Any) -> Any:
+    """Convolve on PyTorch; return float[examples, filters, 1, time], with filters last in memory.
+
+    PyTorch has a channels-last layout for two-dimensional convolutions only. Transposing our array
+    gives that layout without a copy. Told that the channels come last, Keras would copy the array
+    to the other layout and back.
+
+    Args:
+      x: float[examples, time, channels].
+      kernel: float[width, channels, filters].
+    """
+    x = ops.transpose(ops.expand_dims(x, 1), (0, 3, 1, 2))
+    return ops.conv(x, ops.expand_dims(kernel, 0), data_format="channels_first")
 
 
 def _pad_end(x: Any, time: int) -> Any:
