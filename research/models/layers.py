@@ -89,6 +89,25 @@ class PooledConv1D(layers.Conv1D):
 
 
 @keras.saving.register_keras_serializable("research")
+class SameConv1D(layers.Conv1D):
+    """Keras's layer with padding to the same length, without its copies on PyTorch."""
+
+    def __init__(self, filters: int, kernel_size: int, **options: Any) -> None:
+        super().__init__(filters, kernel_size, **options | {"padding": "same"})
+
+    def call(self, inputs: Any) -> Any:
+        """Take float[examples, time, channels]; return float[examples, time, filters]."""
+        if keras.backend.backend() != "torch":
+            return super().call(inputs)
+        before = (self.kernel_size[0] - 1) // 2
+        after = self.kernel_size[0] - 1 - before
+        padded = ops.pad(inputs, [[0, 0], [before, after], [0, 0]])
+        windows = _channels_last_windows(padded, self.kernel)
+        windows = ops.transpose(ops.squeeze(windows, 2), (0, 2, 1))
+        return self.activation(ops.add(windows, self.bias))
+
+
+@keras.saving.register_keras_serializable("research")
 class MaxOverTimeConv1D(layers.Conv1D):
     """A convolution, the maximum over all windows that begin with a word, a bias and ReLU.
 

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 from research.models.expert_layers import LinearScores, ProductOfExperts
-from research.models.layers import embedding_layer, logits_layer
+from research.models.layers import SameConv1D, embedding_layer, logits_layer
 from research.models.linear import PAIR_PLACES, LinearClassifier
 from research.models.options import ModelOptions
 from research.models.randomness import Dropout, GlorotUniform, WordDropout
@@ -53,10 +53,9 @@ class WideAndDeepCNN(keras.Model):
         rows = np.concatenate([embeddings[frequent], columns], axis=1)
         embed = embedding_layer(rows, options.trainable_embeddings)
         convolutions = [
-            layers.Conv1D(
+            SameConv1D(
                 _FILTERS,
                 width,
-                padding="same",
                 activation="relu",
                 kernel_initializer=GlorotUniform(options.seed, width),
                 name=f"convolution_{width}",
