@@ -14,8 +14,8 @@ class Effort:
       most_rounds: ...and so many at most.
       epoch_s: an epoch that takes longer is cut, so that a slow processor cannot make a subject
         take many minutes.
-      sees_drift: whether the rate of matrix products is measured after the rounds too, which takes
-        a second or two.
+      sees_drift: whether the rate of matrix products is measured before and after the rounds, and
+        not once in a process. Each time takes about a second.
       is_tiny: whether sizes are tiny too, and times mean nothing.
     """
 

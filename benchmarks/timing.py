@@ -1,5 +1,6 @@
 """How a thing is timed: a warm-up until times are steady, then rounds by pytest-benchmark."""
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -31,7 +32,8 @@ def rounds(benchmark: Any, effort: Effort, target: Callable[[], Any], **about: A
     """
     device = device_name()
     is_training = "gflop" in about  # only training is compared with the rate of products
-    rates = [machine.matmul_gflops(device, effort.is_tiny)] if is_training else []
+    rate = machine.matmul_gflops if effort.sees_drift else _rate_of_process
+    rates = [rate(device, effort.is_tiny)] if is_training else []
     if about.get("precision") == "mixed_bfloat16":
         about["bfloat16_gflops"] = machine.matmul_gflops(device, effort.is_tiny, "bfloat16")
     if "first_call_s" not in about:
@@ -40,7 +42,7 @@ def rounds(benchmark: Any, effort: Effort, target: Callable[[], Any], **about: A
     count = round_count(min(warm_up_s), effort)
     benchmark.pedantic(target, rounds=count, iterations=1, warmup_rounds=0)
     if is_training and effort.sees_drift:
-        rates.append(machine.matmul_gflops(device, effort.is_tiny))
+        rates.append(rate(device, effort.is_tiny))
     benchmark.extra_info.update(
         {
             "device": device,
@@ -50,6 +52,12 @@ def rounds(benchmark: Any, effort: Effort, target: Callable[[], Any], **about: A
             **about,
         }
     )
+
+
+@functools.cache
+def _rate_of_process(device: str, is_tiny: bool) -> float:
+    """Return the rate of float32 products, which is measured once in a process."""
+    return machine.matmul_gflops(device, is_tiny)
 
 
 def warm_up(target: Callable[[], Any], limit_s: float) -> list[float]:
