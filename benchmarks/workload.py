@@ -5,7 +5,7 @@ The texts are those of the train split of `news20-bydate`. With 50 dimensions th
 their values.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,6 +121,7 @@ def _newsgroups(point: Point) -> Workload:
 def _random_words(point: Point) -> Workload:
     """Return texts of random words. They need no file and no TensorFlow, and take seconds."""
     words, sequence_length, examples, batch_size = 100, 150, 64, 16
+    point = replace(point, sequence_length=sequence_length, batch_size=batch_size)
     generator = np.random.default_rng(0)
     vocabulary = [*tokens.SPECIAL_WORDS, *(f"w{number}" for number in range(2, words))]
     token_ids = generator.integers(2, words, (examples, sequence_length), dtype="int32")

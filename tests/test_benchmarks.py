@@ -187,7 +187,8 @@ def test_how_long_and_how_many_rounds_are(monkeypatch):
     counts = {
         name: [timing.round_count(s, e) for s in (10, 0.5, 0.001)] for name, e in EFFORTS.items()
     }
-    assert counts == {"full": [3, 4, 20], "quick": [5, 5, 10], "tiny": [2, 2, 2]}
+    quick = {"point": [4, 4, 10], "quick": [5, 5, 10], "tiny": [2, 2, 2]}
+    assert counts == {"full": [3, 4, 20]} | quick
     for step_s, steps in ((4, 1), (0.1, 5), (0.001, 8)):
         seconds = iter([30.0, step_s])
         monkeypatch.setattr(timing, "timed", lambda call, seconds=seconds: next(seconds))

@@ -11,9 +11,6 @@ from keras import layers, ops
 
 from research.models.randomness import GlorotUniform
 
-# Below every window, and finite, since not all formats of export take infinity.
-_NEVER_A_MAXIMUM = -1e30
-
 
 @keras.saving.register_keras_serializable("research")
 class Embedding(layers.Embedding):
@@ -89,51 +86,19 @@ class PooledConv1D(layers.Conv1D):
 
 
 @keras.saving.register_keras_serializable("research")
-class SameConv1D(layers.Conv1D):
-    """Keras's layer with padding to the same length, without its copies on PyTorch."""
-
-    def __init__(self, filters: int, kernel_size: int, **options: Any) -> None:
-        super().__init__(filters, kernel_size, **options | {"padding": "same"})
+class Conv1D(layers.Conv1D):
+    """Keras's layer, without its copies on PyTorch."""
 
     def call(self, inputs: Any) -> Any:
-        """Take float[examples, time, channels]; return float[examples, time, filters]."""
+        """Take float[examples, time, channels]; return float[examples, windows, filters]."""
         if keras.backend.backend() != "torch":
             return super().call(inputs)
-        before = (self.kernel_size[0] - 1) // 2
-        after = self.kernel_size[0] - 1 - before
-        padded = ops.pad(inputs, [[0, 0], [before, after], [0, 0]])
-        windows = _channels_last_windows(padded, self.kernel)
+        if self.padding == "same":
+            before, after = (self.kernel_size[0] - 1) // 2, self.kernel_size[0] // 2
+            inputs = ops.pad(inputs, [[0, 0], [before, after], [0, 0]])
+        windows = _channels_last_windows(inputs, self.kernel)
         windows = ops.transpose(ops.squeeze(windows, 2), (0, 2, 1))
         return self.activation(ops.add(windows, self.bias))
-
-
-@keras.saving.register_keras_serializable("research")
-class MaxOverTimeConv1D(layers.Conv1D):
-    """A convolution, the maximum over all windows that begin with a word, a bias and ReLU.
-
-    As in the code of Kim 2014, a window may begin with the last word. Bias and ReLU are monotonic,
-    so they can follow the maximum, where one value of each text and filter is left.
-    """
-
-    def call(self, inputs: Any, is_word: Any) -> Any:
-        """Return float[examples, filters]; zeros for a text without words.
-
-        Args:
-          inputs: float[examples, time, channels].
-          is_word: bool[examples, time, 1], False for padding.
-        """
-        padded = ops.pad(inputs, [[0, 0], [0, self.kernel_size[0] - 1], [0, 0]])
-        if keras.backend.backend() == "torch":
-            windows = _channels_last_windows(padded, self.kernel)
-            windows = ops.transpose(ops.squeeze(windows, 2), (0, 2, 1))
-        else:
-            windows = ops.conv(padded, self.kernel)
-        maxima = ops.max(ops.where(is_word, windows, _NEVER_A_MAXIMUM), axis=1)
-        return ops.relu(ops.add(maxima, self.bias))
-
-    def compute_output_shape(self, input_shape: tuple[Any, ...], *_: Any) -> tuple[Any, ...]:
-        """Return (examples, filters)."""
-        return input_shape[0], self.filters
 
 
 def _channels_last_windows(x: Any, kernel: Any) -> Any:

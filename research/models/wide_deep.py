@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from research.models.expert_layers import LinearScores, ProductOfExperts
-from research.models.layers import SameConv1D, embedding_layer, logits_layer
+from research.models.layers import Conv1D, embedding_layer, logits_layer
 from research.models.linear import PAIR_PLACES, LinearClassifier
 from research.models.options import ModelOptions
 from research.models.randomness import Dropout, GlorotUniform, WordDropout
@@ -53,9 +53,10 @@ class WideAndDeepCNN(keras.Model):
         rows = np.concatenate([embeddings[frequent], columns], axis=1)
         embed = embedding_layer(rows, options.trainable_embeddings)
         convolutions = [
-            SameConv1D(
+            Conv1D(
                 _FILTERS,
                 width,
+                padding="same",
                 activation="relu",
                 kernel_initializer=GlorotUniform(options.seed, width),
                 name=f"convolution_{width}",

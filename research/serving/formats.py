@@ -235,7 +235,8 @@ def _plain_layer(layer: Any) -> Any:
             return keras.layers.Dropout(layer.rate, name=layer.name)
         case keras.layers.Conv1D() | keras.layers.Dense():
             config = layer.get_config() | {"kernel_initializer": "glorot_uniform"}
-            return type(layer).from_config(config)
+            is_ours = isinstance(layer, layers.Conv1D)
+            return (keras.layers.Conv1D if is_ours else type(layer)).from_config(config)
     if type(layer).__module__.startswith("research."):
         raise ValueError(
             f"expected a model of layers that Keras has too, received "
