@@ -106,12 +106,13 @@ def main(
     path = record or records.path(devices, embedding_dim, effort == "full")
     unfinished = Unfinished(UNFINISHED / path.name, {"method": method, "machine": about_machine})
     failed = _time_all(jobs, cores, effort, unfinished)
+    loads = [load for load in unfinished.load_before if load is not None]
     content = {
         "about": about | {"slice_texts": workload.TOKENIZED_TEXTS},
         "method": method | {"started": started, "finished": _now()},
         "machine": about_machine
         | {
-            "load_before": max((x for x in unfinished.load_before if x is not None), default=None),
+            "load_before": max(loads, default=None),
             "memory_gb_s": max(probe["memory_gb_s"] for probe in probes.values()),
         },
         "left_out": left_out + failed,

@@ -120,11 +120,11 @@ def measure(documents: int) -> dict[str, Any]:
             seconds = time.perf_counter() - started
         costs["encode"] = _cost(seconds, documents, memory)
         order = np.random.default_rng(0).permutation(documents)
-        epoch = trainer.epoch(token_ids, labels, order, data.batch_size)
+        epoch = trainer.epoch(token_ids, labels, order, data.point.batch_size)
         with PeakMemory() as memory:
             _until(epoch, STEPS)
             seconds = timing.timed(lambda: _until(epoch, 2 * STEPS))
-        costs["train"] = _cost(seconds, STEPS * data.batch_size, memory)
+        costs["train"] = _cost(seconds, STEPS * data.point.batch_size, memory)
     return costs
 
 

@@ -4,6 +4,7 @@ Each test runs in a process that `python -m benchmarks.run` starts.
 """
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -62,7 +63,7 @@ def test_epoch(benchmark: Any, workload: Workload, effort: Effort, precision: st
     keep_freed_memory()
     model = network(workload, precision=precision)
     trainer = Trainer(model, OPTIMIZER, learning_rate=1e-3)
-    batch_size, epochs = workload.batch_size, itertools.count()
+    batch_size, epochs = workload.point.batch_size, itertools.count()
 
     def train(steps: int) -> None:
         order = np.random.default_rng((0, next(epochs))).permutation(workload.epoch_examples)
@@ -70,22 +71,13 @@ def test_epoch(benchmark: Any, workload: Workload, effort: Effort, precision: st
         for _ in trainer.epoch(workload.token_ids, workload.labels, order, batch_size):
             pass
 
-    whole = workload.epoch_examples // batch_size
-    steps, first_call_s = timing.steps_in_an_epoch(train, whole, effort)
-    timing.rounds(
-        benchmark,
-        effort,
-        lambda: train(steps),
-        jit=JIT.get((BACKEND, BACKEND == "jax"), "none"),
-        first_call_s=first_call_s,
-        **_about(workload, model, steps),
-    )
+    _time_epochs(benchmark, workload, effort, train, model, BACKEND == "jax")
 
 
 def test_fit(benchmark: Any, workload: Workload, effort: Effort) -> None:
     """An epoch of the tutorial's `model.fit`, without its progress bar and validation."""
     model = _model_to_fit(workload)
-    examples, batch_size = workload.epoch_examples, workload.batch_size
+    examples, batch_size = workload.epoch_examples, workload.point.batch_size
     # In memory, as the tutorial's vectorizer returns them.
     x_train, y_train = np.array(workload.token_ids[:examples], "int64"), workload.labels[:examples]
 
@@ -93,15 +85,7 @@ def test_fit(benchmark: Any, workload: Workload, effort: Effort) -> None:
         x, y = x_train[: steps * batch_size], y_train[: steps * batch_size]
         model.fit(x, y, batch_size=batch_size, epochs=1, verbose=0)
 
-    steps, first_call_s = timing.steps_in_an_epoch(train, examples // batch_size, effort)
-    timing.rounds(
-        benchmark,
-        effort,
-        lambda: train(steps),
-        jit=JIT.get((BACKEND, model.jit_compile), "none"),
-        first_call_s=first_call_s,
-        **_about(workload, network(workload), steps),
-    )
+    _time_epochs(benchmark, workload, effort, train, network(workload), model.jit_compile)
 
 
 def test_fit_without_autotuning(benchmark: Any, workload: Workload, effort: Effort) -> None:
@@ -109,7 +93,7 @@ def test_fit_without_autotuning(benchmark: Any, workload: Workload, effort: Effo
     import tensorflow as tf
 
     model = _model_to_fit(workload)
-    examples, batch_size = workload.epoch_examples, workload.batch_size
+    examples, batch_size = workload.epoch_examples, workload.point.batch_size
     x, y = np.array(workload.token_ids[:examples], "int64"), workload.labels[:examples]
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -119,15 +103,7 @@ def test_fit_without_autotuning(benchmark: Any, workload: Workload, effort: Effo
     def train(steps: int) -> None:
         model.fit(pipeline.take(steps), epochs=1, verbose=0)
 
-    steps, first_call_s = timing.steps_in_an_epoch(train, examples // batch_size, effort)
-    timing.rounds(
-        benchmark,
-        effort,
-        lambda: train(steps),
-        jit=JIT.get((BACKEND, model.jit_compile), "none"),
-        first_call_s=first_call_s,
-        **_about(workload, network(workload), steps),
-    )
+    _time_epochs(benchmark, workload, effort, train, network(workload), model.jit_compile)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -159,6 +135,27 @@ def test_peer(benchmark: Any, workload: Workload, effort: Effort, mode: str) -> 
     )
 
 
+def _time_epochs(
+    benchmark: Any,
+    workload: Workload,
+    effort: Effort,
+    train: Callable[[int], None],
+    model: keras.Model,
+    is_jitted: bool,
+) -> None:
+    """Time epochs: `train` runs one of a number of steps, with the sizes of our model."""
+    whole = workload.epoch_examples // workload.point.batch_size
+    steps, first_call_s = timing.steps_in_an_epoch(train, whole, effort)
+    timing.rounds(
+        benchmark,
+        effort,
+        lambda: train(steps),
+        jit=JIT.get((BACKEND, is_jitted), "none"),
+        first_call_s=first_call_s,
+        **_about(workload, model, steps),
+    )
+
+
 def _model_to_fit(workload: Workload) -> keras.Model:
     """Return a compiled model for `model.fit`: for the tutorial's network the tutorial's code."""
     if workload.point.model == "tutorial":
@@ -174,15 +171,16 @@ def _batches(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
 
     They are int32[steps, batch, sequence_length] and int32[steps, batch].
     """
-    steps = min(8, len(workload.labels) // workload.batch_size)
+    steps = min(8, len(workload.labels) // workload.point.batch_size)
     examples = np.random.default_rng(0).permutation(len(workload.labels))
-    chosen = examples[: steps * workload.batch_size].reshape(steps, workload.batch_size)
+    batch_size = workload.point.batch_size
+    chosen = examples[: steps * batch_size].reshape(steps, batch_size)
     return workload.token_ids[chosen], workload.labels[chosen]
 
 
 def _about(workload: Workload, model: keras.Model, steps: int) -> dict[str, Any]:
     """Return what the record says of a round, with our model of the same sizes."""
-    length, batch_size = workload.token_ids.shape[1], workload.batch_size
+    length, batch_size = workload.token_ids.shape[1], workload.point.batch_size
     policy = next(layer for layer in model.layers if "convolution" in layer.name).dtype_policy
     activation_bytes = 2 if policy.compute_dtype == "bfloat16" else 4
     moved = arithmetic.training_bytes(model, length, batch_size, activation_bytes)

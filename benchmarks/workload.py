@@ -42,7 +42,6 @@ class Workload:
       class_names: a label is an index into it.
       matrix: float32[words, embedding_dim], a vector for each word.
       point: the sizes.
-      batch_size: examples of a step.
       epoch_examples: examples of a timed epoch, which are the first ones.
       description: what the record says about all this, as JSON values.
     """
@@ -56,7 +55,6 @@ class Workload:
     class_names: list[str]
     matrix: np.ndarray
     point: Point
-    batch_size: int
     epoch_examples: int
     description: dict[str, Any]
 
@@ -102,7 +100,6 @@ def _newsgroups(point: Point) -> Workload:
         corpus.class_names,
         matrix,
         point,
-        point.batch_size,
         EPOCH_EXAMPLES,
         {
             "corpus": corpus.name,
@@ -136,7 +133,6 @@ def _random_words(point: Point) -> Workload:
         ["a", "b", "c"],
         random_vectors(words, point.embedding_dim),
         point,
-        batch_size,
         examples,
         {
             "corpus": "made up: random words, to try the suite",

@@ -88,21 +88,25 @@ def points():
     ]
 
 
+ABOUT = {
+    "corpus": "news20-bydate",
+    "training_examples": 10164,
+    "epoch_examples": 5120,
+    "sequence_length": 200,
+    "vocabulary_size": 20000,
+    "vectors": "glove.6B.50d",
+    "embedding_dim": 50,
+    "batch_size": 128,
+    "slice_texts": 2000,
+}
+"""What a record says of the data."""
+
+
 def record(**more):
     """Return a record with all points, of which parts can be replaced."""
     bfloat16 = {"precision": "mixed_bfloat16", "bfloat16_gflops": [380.0, 400.0]}
     content = {
-        "about": {
-            "corpus": "news20-bydate",
-            "training_examples": 10164,
-            "epoch_examples": 5120,
-            "sequence_length": 200,
-            "vocabulary_size": 20000,
-            "vectors": "glove.6B.50d",
-            "embedding_dim": 50,
-            "batch_size": 128,
-            "slice_texts": 2000,
-        },
+        "about": ABOUT,
         "method": {"processes": 2, "effort": "full", "finished": "2026-01-01"},
         "machine": {
             "processor": "Some CPU",

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import options, python
+from suite_records import ABOUT
 
 from benchmarks import arithmetic, machine, peers, run, scale, serving, subjects, table, workload
 from benchmarks import record as records
@@ -48,17 +49,7 @@ def row(framework, name, kind, times, **more):
 
 
 RECORD = {
-    "about": {
-        "corpus": "news20-bydate",
-        "training_examples": 10164,
-        "epoch_examples": 5120,
-        "sequence_length": 200,
-        "vocabulary_size": 20000,
-        "vectors": "glove.6B.50d",
-        "embedding_dim": 50,
-        "batch_size": 128,
-        "slice_texts": 2000,
-    },
+    "about": ABOUT,
     "method": {"processes": 3},
     "machine": {
         "processor": "Some CPU",
@@ -524,7 +515,8 @@ def test_committed_tables_and_figures_are_those_of_the_records(tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is read on Linux")
 def test_the_cost_of_a_corpus_is_measured(monkeypatch):
     monkeypatch.setenv("RESEARCH_CACHE", "")  # so that it is restored afterwards
-    monkeypatch.setattr(workload, "load", lambda: dataclasses.replace(TINY, batch_size=2))
+    point = dataclasses.replace(TINY.point, batch_size=2)
+    monkeypatch.setattr(workload, "load", lambda: dataclasses.replace(TINY, point=point))
     monkeypatch.setattr(scale, "STEPS", 8)
     costs = scale.measure(40)
     assert costs.pop("documents") == 40
